@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# One thread per library: the processes share the cores, not the threads.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test test-gpu bench lint types clean
+help:
+	@echo "make demo      search denoisers on the example data, about five minutes on two cores"
+	@echo "make test      lint, types and tests"
+	@echo "make test-gpu  the tests that need a CUDA card"
+	@echo "make bench     the figures of benchmarks/RESULTS.md"
+
+# --no-deps: constraints.txt is the whole closure, so nothing but what it names is installed.
+$(VENV)/.installed: constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/beamwright demo
+
+test: lint types
+	$(BIN)/python -m pytest -n 2
+
+test-gpu: $(VENV)/.installed
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Static tools cannot read setuptools' package-dir, so an installed copy is checked.
+types: $(VENV)/.installed
+	rm -rf .types build
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target .types .
+	MYPYPATH=.types $(BIN)/mypy -p beamwright
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) .types build .pytest_cache .mypy_cache .ruff_cache

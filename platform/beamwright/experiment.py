@@ -1,0 +1,363 @@
+"""The experiment file: a YAML file that says what to search for, on which data, and for how long.
+
+An `Experiment` is frozen and complete: every default is written into the resolved file that a run
+keeps, so that this file runs again to the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from beamwright.errors import ExperimentError, did_you_mean
+
+__all__ = [
+    "DataConfig",
+    "Experiment",
+    "ImageSet",
+    "NoiseConfig",
+    "Regime",
+    "ResourcesConfig",
+    "SearchConfig",
+    "SpaceConfig",
+    "TrainingConfig",
+    "load_experiment",
+]
+
+Regime = Literal["auto", "clean", "synthetic", "noise2noise", "blind_spot"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, (str, Path)) else value
+
+
+Paths = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class ImageSet(_Frozen):
+    """Images, and where there are any the images that they should become."""
+
+    images: Paths
+    """Folders, files or glob patterns; relative to the experiment file."""
+    targets: Paths | None = None
+    """Clean images (or second noisy ones, for Noise2Noise), paired with `images` by file name."""
+
+
+def _as_image_set(value: Any) -> Any:
+    return {"images": value} if isinstance(value, (str, Path, list, tuple)) else value
+
+
+Images = Annotated[ImageSet, BeforeValidator(_as_image_set)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class NoiseConfig(_Frozen):
+    """The noise that the regime ``synthetic`` puts on clean images."""
+
+    dose: float = Field(10.0, gt=0)
+    """Mean number of electrons per pixel [e-]."""
+    readout: float = Field(0.0, ge=0)
+    """Standard deviation of the readout noise [e-]."""
+    scan: float = Field(0.0, ge=0)
+    """Standard deviation of the scan noise, correlated along the fast axis [e-]."""
+    scan_length: float = Field(2.0, gt=0)
+    """Correlation length of the scan noise along the fast axis [px]."""
+
+
+class DataConfig(_Frozen):
+    """Which images, in which role."""
+
+    train: Images
+    validation: Images | Share = 0.2
+    """Images, or the share of the training files that is set aside."""
+    test: Images | Share = 0.2
+    """Images, or the share of the training files that is set aside; looked at once, for the winner."""
+    regime: Regime = "auto"
+    """``auto``: clean if there are targets, noise2noise if files hold several frames, else blind_spot."""
+    stack: Literal["auto", "images", "movie"] = "auto"
+    """What a file of several frames is: unrelated images, or a movie of one field."""
+    pairs: Literal["frames", "even_odd"] = "frames"
+    """Noise2Noise from a movie: pairs of single frames, or sums of even and of odd frames."""
+    noise: NoiseConfig = NoiseConfig()
+    pixel_size: float | None = Field(None, gt=0)
+    """Pixel size [nm], where the headers have none; a header that says otherwise is an error."""
+    memory_limit: float = Field(2.0, gt=0)
+    """Data larger than this [GiB] stay on disk, memory-mapped, instead of in the object store."""
+
+
+class SpaceConfig(_Frozen):
+    """Which candidates may be suggested."""
+
+    name: str | None = None
+    """A registered space, or ``file.py:function``; by default that of the task."""
+    networks: tuple[str, ...] | None = None
+    """Named networks that are tried first; by default the portfolio of the task. ``[]`` for none."""
+    fix: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Parameters of the space that are held at one value, e.g. ``{width: 16}``."""
+    max_parameters: int | None = Field(None, gt=0)
+    """Largest number of weights."""
+    max_macs: float | None = Field(None, gt=0)
+    """Largest number of multiply-adds per input pixel."""
+    max_memory: float | None = Field(None, gt=0)
+    """Largest memory of a training step [GiB]; by default what the device has."""
+    max_latency: float | None = Field(None, gt=0)
+    """Longest time of the exported model [ms per megapixel]."""
+
+
+class SearchConfig(_Frozen):
+    """How to search, and when to stop."""
+
+    sampler: str = "tpe"
+    scheduler: str = "asha"
+    objectives: tuple[str, ...] = ("quality",)
+    """``quality`` (the task's metric) and any of ``parameters``, ``macs``, ``latency``."""
+    trials: int = Field(20, ge=1)
+    """Number of trials that are trained, the enqueued networks among them."""
+    hours: float | None = Field(None, gt=0)
+    """No new trial starts, and running ones end, after this time [h]."""
+    target: float | None = None
+    """Stop as soon as the task's metric reaches this value."""
+    population: int = Field(8, ge=2)
+    """Size of the population (scheduler ``pbt``, sampler ``nsga2``)."""
+    grace_epochs: int = Field(1, ge=1)
+    """Epochs that every trial gets before a scheduler may stop it."""
+    reduction_factor: int = Field(3, ge=2)
+    """Of this many trials a scheduler lets one go on (``asha``, ``hyperband``)."""
+
+
+class TrainingConfig(_Frozen):
+    """The budget of one trial."""
+
+    epochs: int = Field(20, ge=1)
+    steps_per_epoch: int = Field(50, ge=1)
+    patience: int | None = Field(None, ge=1)
+    """End a trial after this many epochs without a better validation metric."""
+    validation_pixels: float = Field(1.0, gt=0)
+    """Pixels of validation images that are looked at after each epoch [megapixel]."""
+    checkpoint_every: int = Field(1, ge=1)
+    """Epochs between checkpoints."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """``auto``: mixed precision on a GPU that has it, float32 on a CPU."""
+
+
+class ResourcesConfig(_Frozen):
+    """What one trial may use."""
+
+    cpus: float = Field(1, gt=0)
+    gpus: float = Field(0, ge=0)
+    """GPUs per trial; fractions share a card. With ``auto`` devices, 0 means the CPU."""
+    concurrent: int | None = Field(None, ge=1)
+    """Trials at the same time; by default as many as fit."""
+    device: Device = "auto"
+    retries: int = Field(1, ge=0)
+    """How often a trial whose worker died is started again from its checkpoint."""
+
+
+class Experiment(_Frozen):
+    """A whole experiment."""
+
+    task: str
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the run folder's stem; by default the task's."""
+    data: DataConfig
+    space: SpaceConfig = SpaceConfig()
+    search: SearchConfig = SearchConfig()
+    training: TrainingConfig = TrainingConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    seed: int = Field(0, ge=0, lt=2**31)
+    storage: str = "runs"
+    """Folder in which runs are kept, relative to the working directory."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Experiment:
+        search, training, resources = self.search, self.training, self.resources
+        if search.grace_epochs > training.epochs:
+            raise ValueError(
+                f"search.grace_epochs = {search.grace_epochs} must not exceed training.epochs = "
+                f"{training.epochs}; lower the first or raise the second."
+            )
+        if resources.device == "cpu" and resources.gpus:
+            raise ValueError(
+                f'resources.device = "cpu" contradicts resources.gpus = {resources.gpus:g}; set gpus: 0.'
+            )
+        if resources.device == "cuda" and not resources.gpus:
+            raise ValueError(
+                'resources.device = "cuda" needs resources.gpus above 0, or Ray hides the cards from the trial.'
+            )
+        if len(set(search.objectives)) != len(search.objectives):
+            raise ValueError(
+                f"search.objectives = {list(search.objectives)} names one twice; name each objective once."
+            )
+        if "quality" not in search.objectives:
+            raise ValueError(
+                f"search.objectives = {list(search.objectives)} must contain quality: the fastest network is "
+                "an empty one."
+            )
+        if search.scheduler == "pbt" and search.trials < search.population:
+            raise ValueError(
+                f"search.trials = {search.trials} is smaller than search.population = {search.population}; "
+                "raise the first or lower the second."
+            )
+        return self
+
+    def to_yaml(self) -> str:
+        """Return the resolved file: every field, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_experiment(source: str | Path | dict[str, Any], overrides: Sequence[str] = ()) -> Experiment:
+    """Read, override and check an experiment.
+
+    Parameters
+    ----------
+    source
+        A YAML file, or what one holds. Paths of data in a file are relative to that file and come out
+        absolute.
+    overrides
+        ``"a.b=value"`` as on the command line; the value is YAML.
+
+    Raises
+    ------
+    ExperimentError
+        If the file cannot be read, has unknown keys, or values that break a rule; all faults at once.
+    """
+    base = Path.cwd()
+    if isinstance(source, dict):
+        content, origin = source, "The experiment"
+    else:
+        path = Path(source)
+        content, origin = _read_yaml(path), str(path)
+        base = path.resolve().parent
+    content = _anchor_paths(_copy(content), base)
+    override_content: dict[str, Any] = {}
+    for override in overrides:
+        _set(override_content, override)
+    content = _merge(content, _anchor_paths(override_content, Path.cwd()))
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentError(_explain(error, origin)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExperimentError(
+            f'There is no experiment file "{path}"; "beamwright init" writes one to start from.'
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f'"{path}" cannot be read as an experiment file: {error}.') from None
+    except yaml.YAMLError as error:
+        raise ExperimentError(f'"{path}" is not plain YAML: {error}') from None
+    if not isinstance(content, dict):
+        raise ExperimentError(
+            f'"{path}" must be a mapping with at least "task" and "data", not {type(content).__name__}.'
+        )
+    return content
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return value
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _set(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    keys = key.strip().split(".")
+    if not separator or not all(keys):
+        raise ExperimentError(f'--set takes key=value, such as search.trials=10, not "{override}".')
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ExperimentError(f'The value of --set {override} is not YAML; quote it: --set \'{key}="..."\'.') from None
+    for part in keys[:-1]:
+        content = content.setdefault(part, {})
+    content[keys[-1]] = value
+
+
+def _anchor_paths(content: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Make the paths of `data` absolute, so that the resolved file runs from anywhere."""
+    data = content.get("data")
+    if not isinstance(data, dict):
+        return content
+    for role in ("train", "validation", "test"):
+        value = data.get(role)
+        if isinstance(value, dict):
+            data[role] = {key: _anchor(item, base) for key, item in value.items()}
+        elif isinstance(value, (str, list)):
+            data[role] = _anchor(value, base)
+    return content
+
+
+def _anchor(value: Any, base: Path) -> Any:
+    if isinstance(value, list):
+        return [_anchor(item, base) for item in value]
+    if not isinstance(value, str):
+        return value
+    path = Path(value).expanduser()
+    return str(path if path.is_absolute() else base / path)
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    lines = [f"{origin} breaks {error.error_count()} rule{'s' if error.error_count() > 1 else ''}:"]
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"] if not _is_branch(part))
+        if fault["type"] == "extra_forbidden":
+            known = _fields_at(place)
+            lines.append(
+                f'  {place}: there is no such key.{did_you_mean(place.rsplit(".", 1)[-1], known)} '
+                f"Known: {', '.join(known)}."
+            )
+        elif fault["type"] == "missing":
+            lines.append(f"  {place}: this key is needed.")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            value = f" (is {fault['input']!r})" if place else ""
+            lines.append(f"  {place + ': ' if place else ''}{message}{value}")
+    return "\n".join(lines)
+
+
+def _is_branch(part: int | str) -> bool:
+    """Tell the names that pydantic gives to the branches of a union from those of fields."""
+    return isinstance(part, str) and ("[" in part or part in ("float", "ImageSet"))
+
+
+def _fields_at(place: str) -> list[str]:
+    model: type[BaseModel] = Experiment
+    for part in place.split(".")[:-1]:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        nested = [item for item in (annotation, *_arguments(annotation)) if _is_model(item)]
+        if not nested:
+            return []
+        model = nested[0]
+    return list(model.model_fields)
+
+
+def _arguments(annotation: Any) -> list[Any]:
+    found: list[Any] = []
+    for argument in get_args(annotation):
+        found += [argument, *_arguments(argument)]
+    return found
+
+
+def _is_model(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, BaseModel)
