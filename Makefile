@@ -12,15 +12,17 @@ help:
 	@echo "make test-gpu  the tests that need a CUDA card"
 	@echo "make bench     the figures of benchmarks/RESULTS.md"
 
-# --no-deps: constraints.txt is the whole closure, so nothing but what it names is installed.
+# Every version comes from constraints.txt, so that today's install is tomorrow's.
 $(VENV)/.installed: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --requirement constraints.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "setuptools>=80" wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[search,formats,dev]"
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/beamwright demo
+	$(BIN)/beamwright run examples/denoise-replica.yaml
+	$(BIN)/beamwright export --output demo/replica-denoiser.zip --overwrite
+	$(BIN)/beamwright predict demo/replica-denoiser.zip examples/data/replica/test --output demo/denoised
 
 test: lint types
 	$(BIN)/python -m pytest -n 2

@@ -98,7 +98,7 @@ class SpaceConfig(_Frozen):
     """Which candidates may be suggested."""
 
     name: str | None = None
-    """A registered space, or ``file.py:function``; by default that of the task."""
+    """A registered space; by default that of the task."""
     networks: tuple[str, ...] | None = None
     """Named networks that are tried first; by default the portfolio of the task. ``[]`` for none."""
     fix: dict[str, bool | int | float | str] = Field(default_factory=dict)
@@ -191,7 +191,7 @@ class Experiment(_Frozen):
             )
         if resources.device == "cuda" and not resources.gpus:
             raise ValueError(
-                'resources.device = "cuda" needs resources.gpus above 0, or Ray hides the cards from the trial.'
+                'resources.device = "cuda" needs resources.gpus above 0, or Ray hides the cards.'
             )
         if len(set(search.objectives)) != len(search.objectives):
             raise ValueError(
@@ -288,7 +288,9 @@ def _set(content: dict[str, Any], override: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ExperimentError(f'The value of --set {override} is not YAML; quote it: --set \'{key}="..."\'.') from None
+        raise ExperimentError(
+            f"The value of --set {override} is not YAML; quote it: --set '{key}=\"...\"'."
+        ) from None
     for part in keys[:-1]:
         content = content.setdefault(part, {})
     content[keys[-1]] = value
@@ -324,7 +326,7 @@ def _explain(error: ValidationError, origin: str) -> str:
         if fault["type"] == "extra_forbidden":
             known = _fields_at(place)
             lines.append(
-                f'  {place}: there is no such key.{did_you_mean(place.rsplit(".", 1)[-1], known)} '
+                f"  {place}: there is no such key.{did_you_mean(place.rsplit('.', 1)[-1], known)} "
                 f"Known: {', '.join(known)}."
             )
         elif fault["type"] == "missing":

@@ -1,0 +1,163 @@
+"""Which files are trained on, which are validated on, and which are kept for the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from beamwright.data.image import ImageFile
+from beamwright.data.pairing import Pair, pair_up
+from beamwright.data.scanning import scan_images
+from beamwright.errors import DataError
+from beamwright.experiment import DataConfig, ImageSet, Regime
+
+__all__ = ["Pair", "Split", "resolve_regime", "split_files"]
+
+_SIZE_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pairs of an input and its target (None where there is none), by role.
+
+    Parameters
+    ----------
+    train, validation, test
+        Shares never put a file into two of them; sets that the experiment names are taken as they are.
+    """
+
+    train: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
+    test: tuple[Pair, ...]
+
+    def inputs(self) -> dict[str, tuple[ImageFile, ...]]:
+        """Return the input files by role, as `fingerprint` takes them."""
+        return {
+            role: tuple(image for image, _ in getattr(self, role)) for role in ("train", "validation", "test")
+        }
+
+
+def split_files(config: DataConfig, *, seed: int) -> Split:
+    """Scan the files of an experiment and give each its role.
+
+    Parameters
+    ----------
+    config
+        Sets are taken as they are; shares are shares of the training files, drawn by file.
+    seed
+        Decides which files shares draw.
+
+    Returns
+    -------
+    Split
+        In the order of the names; the same for the same files and seed.
+
+    Raises
+    ------
+    DataError
+        If files cannot be read, there are too few for the shares, targets do not fit, pixel sizes
+        contradict the experiment, or the regime needs what the files have not.
+    """
+    pairs = {"train": _load(config.train, config)}
+    shares = {}
+    for role in ("validation", "test"):
+        value = getattr(config, role)
+        if isinstance(value, ImageSet):
+            pairs[role] = _load(value, config)
+        else:
+            shares[role] = value
+    pairs |= _draw(pairs["train"], shares, seed)
+    split = Split(**{role: tuple(group) for role, group in pairs.items()})
+    _check_regime(config, split)
+    return split
+
+
+def resolve_regime(config: DataConfig, split: Split) -> Regime:
+    """Return the regime, finding out what ``auto`` means for these files."""
+    if config.regime != "auto":
+        return config.regime
+    if all(target is not None for _, target in split.train):
+        return "clean"
+    is_movie = [image.kind == "movie" and image.frames > 1 for image, _ in split.train]
+    return "noise2noise" if all(is_movie) else "blind_spot"
+
+
+def _load(images: ImageSet, config: DataConfig) -> list[Pair]:
+    inputs = scan_images(images.images, stack=config.stack)
+    targets = None if images.targets is None else scan_images(images.targets, stack=config.stack)
+    pairs: Sequence[Pair] = [(file, None) for file in inputs] if targets is None else pair_up(inputs, targets)
+    sized = [(_sized(image, config.pixel_size), target) for image, target in pairs]
+    return sized
+
+
+def _sized(file: ImageFile, pixel_size: float | None) -> ImageFile:
+    """Fill in the pixel size of the experiment where the header has none."""
+    if pixel_size is None:
+        return file
+    if file.pixel_size is not None and abs(file.pixel_size / pixel_size - 1) > _SIZE_TOLERANCE:
+        raise DataError(
+            f"{file.name}: its header says a pixel size of {file.pixel_size:.5g} nm, data.pixel_size says "
+            f"{pixel_size:.5g} nm; remove data.pixel_size, or correct the header."
+        )
+    return replace(file, pixel_size=pixel_size)
+
+
+def _draw(pairs: list[Pair], shares: dict[str, float], seed: int) -> dict[str, list[Pair]]:
+    """Draw shares of the files, at least one each, and leave the rest to training."""
+    if not shares:
+        return {"train": pairs}
+    if sum(shares.values()) >= 1:
+        raise DataError(
+            f"The shares {_listed(shares)} leave nothing to train on; together they must be below 1."
+        )
+    counts = {role: max(round(share * len(pairs)), 1) for role, share in shares.items()}
+    if sum(counts.values()) >= len(pairs):
+        raise _too_few(pairs, shares)
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    drawn: dict[str, list[Pair]] = {}
+    for role, count in counts.items():
+        drawn[role] = [pairs[index] for index in sorted(order[:count])]
+        order = order[count:]
+    return {"train": [pairs[index] for index in sorted(order)], **drawn}
+
+
+def _too_few(pairs: list[Pair], shares: dict[str, float]) -> DataError:
+    needed = max(ceil(len(shares) / (1 - sum(shares.values()))), len(shares) + 1)
+    cure = (
+        f"give at least {needed} files, or name files for {' and '.join(f'data.{role}' for role in shares)}"
+    )
+    if any(image.frames > 1 for image, _ in pairs):
+        cure += "; if the frames of a file are unrelated images, set data.stack: images"
+    return DataError(
+        f"Data are split by file, and {len(pairs)} training "
+        f"file{'' if len(pairs) == 1 else 's'} cannot give the shares {_listed(shares)}: {cure}."
+    )
+
+
+def _listed(shares: dict[str, float]) -> str:
+    return ", ".join(f"{role} {share:g}" for role, share in shares.items())
+
+
+def _check_regime(config: DataConfig, split: Split) -> None:
+    regime = resolve_regime(config, split)
+    lacking = [image.name for image, target in split.train if target is None]
+    if regime == "clean" and lacking:
+        raise DataError(
+            'data.regime = "clean" needs clean targets, and data.train has none; name them under '
+            "data.train.targets, or choose another regime."
+        )
+    if regime == "synthetic" and len(lacking) < len(split.train):
+        raise DataError(
+            'data.regime = "synthetic" puts noise on clean images, so that data.train.targets have no use; '
+            "remove them."
+        )
+    single = [image.name for image, target in split.train if target is None and image.frames < 2]
+    if regime == "noise2noise" and single:
+        shown = ", ".join(single[:3]) + (f" and {len(single) - 3} more" if len(single) > 3 else "")
+        raise DataError(
+            f'data.regime = "noise2noise" needs files of two or more frames, or second images as targets; '
+            f"these have one frame: {shown}. Use blind_spot for single images."
+        )

@@ -1,0 +1,178 @@
+"""Everything that a bundle tells about a model."""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from beamwright.search_spaces import NETWORKS, Architecture, Candidate, estimate_cost
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["BundleSpec", "least_size", "plain"]
+
+_PACKAGES = ("beamwright", "torch", "onnx", "onnxruntime", "numpy", "bioimageio.spec", "bioimageio.core")
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """What `write_bundle` turns into a bundle.
+
+    Parameters
+    ----------
+    name
+        Name of the model, as users will see it.
+    deployable
+        Raw counts (B, C, *spatial) to (B, K, *spatial). Its ``halo`` [px] (None: it must see the whole
+        image), ``divisor`` [px], ``mean`` and ``std`` [counts] are written down.
+    candidate
+        Architecture and recipe.
+    example
+        An image of raw counts (*spatial), or (C, *spatial) for several channels; the test tensors are cut
+        from it.
+    task
+        Name of the task.
+    quality, unit
+        The primary metric.
+    metrics
+        Of the exported model: ``{"validation": {metric: value}, "test": {metric: value}}``.
+    interval
+        95 % interval of the quality on the test split.
+    baselines
+        The classical rows: ``name``, ``parameters``, ``metrics`` (validation) and, where it was measured,
+        ``test`` with ``metrics`` and ``interval``.
+    pixel_size_range
+        Least and largest pixel size of the training images [nm].
+    intensity_range
+        Least and largest value of the training images [counts].
+    noise
+        The noise of the training images, in words.
+    trained_on
+        The training data, in words.
+    provenance
+        SHA-256 of every file that was read, by path.
+    experiment
+        The resolved experiment file.
+    command
+        The command line that reproduces the run.
+    seed
+        Of the run.
+    authors, licence, citations
+        Names; an SPDX identifier; publications as (text, DOI), besides that of a named network.
+    """
+
+    name: str
+    deployable: nn.Module
+    candidate: Candidate
+    example: npt.NDArray[np.generic]
+    task: str = "denoise"
+    quality: str = "psnr"
+    unit: str = "dB"
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    baselines: Sequence[Mapping[str, Any]] = ()
+    pixel_size_range: tuple[float, float] | None = None
+    intensity_range: tuple[float, float] | None = None
+    noise: str = ""
+    trained_on: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    experiment: str = ""
+    command: str = ""
+    seed: int = 0
+    authors: Sequence[str] = ("unnamed",)
+    licence: str = "CC-BY-4.0"
+    citations: Sequence[tuple[str, str]] = ()
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of the candidate."""
+        return self.candidate.architecture
+
+    @property
+    def halo(self) -> int | None:
+        """Receptive radius [px]; None for a network that must see the whole image."""
+        halo = getattr(self.deployable, "halo", None)
+        return halo if halo is None else int(halo)
+
+    @property
+    def divisor(self) -> int:
+        """Downsampling of the network [px]."""
+        return int(getattr(self.deployable, "divisor", self.architecture.divisor))
+
+    @property
+    def axes(self) -> list[str]:
+        """Names of the spatial axes."""
+        return list("zyx"[-self.architecture.ndim :])
+
+    def describe(self) -> dict[str, Any]:
+        """Return the part of ``beamwright.json`` that is known before the export."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "inputs": [self._tensor("input", self.architecture.in_channels)],
+            "outputs": [self._tensor("output", self.architecture.out_channels)],
+            "halo": self.halo,
+            "divisor": self.divisor,
+            "inference_bytes_per_pixel": estimate_cost(self.candidate).inference_bytes_per_pixel,
+            "parameters": estimate_cost(self.candidate).parameters,
+            "normalisation": self._normalisation(),
+            "pixel_size_range": self.pixel_size_range,
+            "intensity_range": self.intensity_range,
+            "noise": self.noise,
+            "trained_on": self.trained_on,
+            "quality": {"name": self.quality, "unit": self.unit},
+            "metrics": {role: dict(values) for role, values in self.metrics.items()},
+            "interval": self.interval,
+            "baselines": [dict(row) for row in self.baselines],
+            "candidate": self.candidate.to_dict(),
+            "provenance": dict(self.provenance),
+            "experiment": self.experiment,
+            "command": self.command,
+            "seed": self.seed,
+            "authors": list(self.authors),
+            "licence": self.licence,
+            "citations": [list(citation) for citation in self.citations] + _sources(self.candidate),
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        }
+
+    def _tensor(self, name: str, channels: int) -> dict[str, Any]:
+        axes = ["batch", "channel", *self.axes]
+        return {"name": name, "axes": axes, "channels": channels, "dtype": "float32", "unit": "counts"}
+
+    def _normalisation(self) -> dict[str, float] | None:
+        mean, std = (getattr(self.deployable, key, None) for key in ("mean", "std"))
+        return None if mean is None or std is None else {"mean": float(mean), "std": float(std)}
+
+
+def least_size(halo: int | None, divisor: int, *, edge: int = 1) -> int:
+    """Return the least multiple of the divisor that holds `edge` pixels and more than two halos."""
+    return -(-max(edge, 2 * (halo or 0) + 1) // divisor) * divisor
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold: numpy's numbers as Python's, what is not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _sources(candidate: Candidate) -> list[list[str]]:
+    """Return the publication of a named network as [[text, DOI]]."""
+    if candidate.name not in NETWORKS:
+        return []
+    source = NETWORKS[candidate.name].source
+    number = re.search(r"arXiv:(\d+\.\d+)", source)
+    return [[source, f"10.48550/arXiv.{number[1]}"]] if number else []

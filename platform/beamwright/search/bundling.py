@@ -1,0 +1,119 @@
+"""From a run to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from beamwright.errors import RunError
+from beamwright.export import BundleSpec, write_bundle
+from beamwright.search.finish import find_winner
+from beamwright.tasks import TASKS
+from beamwright.tracking import RunFolder, TrialRecord
+from beamwright.training import Trainer
+
+if TYPE_CHECKING:
+    from beamwright.data import Fingerprint
+    from beamwright.tasks import Task, TaskData
+
+__all__ = ["export_run"]
+
+
+def export_run(
+    run: RunFolder, output: Path | None = None, *, trial: int | None = None, overwrite: bool = False
+) -> Path:
+    """Make a bundle of a trial.
+
+    Parameters
+    ----------
+    run
+        The run.
+    output
+        Folder or ``.zip``; by default ``bundle`` inside the run.
+    trial
+        Number of the trial; by default the winner.
+    overwrite
+        Replace a bundle that is there.
+
+    Raises
+    ------
+    RunError
+        If the trial has nothing to export.
+    BundleError
+        If the output is taken, or the exported model is not the trained one.
+    """
+    experiment = run.experiment()
+    task: Task = TASKS.load(experiment.task)()
+    record = find_winner(run, task) if trial is None else _find_trial(run, trial)
+    data = task.prepare(experiment)
+    folder = run.trial(record.number)
+    candidate = folder.read_candidate()
+    trainer = Trainer(candidate, task, data, config=experiment.training, device="cpu", seed=experiment.seed)
+    trainer.restore(folder.checkpoint)
+    figures = _figures(run, record)
+    spec = BundleSpec(
+        name=f"{experiment.name or experiment.task}-{record.label.replace(' ', '-')}",
+        deployable=trainer.deployable(best=True),
+        candidate=candidate,
+        example=_example(task, data),
+        task=task.name,
+        quality=task.quality.name,
+        unit=task.quality.unit,
+        baselines=run.baselines(),
+        provenance=_portable(data.provenance),
+        experiment=experiment.to_yaml(),
+        command=run.status.command,
+        seed=experiment.seed,
+        **figures,
+        **_describe(data.fingerprint),
+    )
+    return write_bundle(spec, output or run.path / "bundle", overwrite=overwrite)
+
+
+def _find_trial(run: RunFolder, number: int) -> TrialRecord:
+    there = {record.number: record for record in run.records() if record.best}
+    if number not in there:
+        raise RunError(
+            f'Trial {number} of "{run.path}" has no trained model to export; those that have: '
+            f"{', '.join(map(str, there)) or 'none'}."
+        )
+    return there[number]
+
+
+def _figures(run: RunFolder, record: TrialRecord) -> dict[str, Any]:
+    metrics = {"validation": _numbers(record.deployed or record.best or {})}
+    test = run.test() or {}
+    if test.get("trial") != record.number:
+        return {"metrics": metrics, "interval": None}
+    return {"metrics": metrics | {"test": _numbers(test["metrics"])}, "interval": tuple(test["interval"])}
+
+
+def _numbers(figures: dict[str, Any]) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in figures.items()
+        if isinstance(value, (int, float)) and name != "epoch"
+    }
+
+
+def _example(task: Task, data: TaskData) -> Any:
+    return task.examples(lambda image: image, data, "validation", count=1)[0]["input"]
+
+
+def _portable(provenance: Any) -> dict[str, str]:
+    """Name files by their last folder: a bundle is shared, the paths of a machine are not."""
+    return {"/".join(Path(path).parts[-2:]): digest for path, digest in provenance.items()}
+
+
+def _describe(found: Fingerprint) -> dict[str, Any]:
+    noise = found.noise
+    share = "" if noise.poisson_share is None else f", {noise.poisson_share:.0%} of its variance Poisson"
+    return {
+        "pixel_size_range": (found.pixel_sizes[0], found.pixel_sizes[-1]) if found.pixel_sizes else None,
+        "intensity_range": (found.minimum, found.maximum),
+        "noise": (
+            f"standard deviation {noise.sigma:.4g} counts{share}; neighbours correlated by "
+            f"{noise.correlation_x:.2f} along x and {noise.correlation_y:.2f} along y"
+        ),
+        "trained_on": f"{found.files.get('train', 0)} files, {found.frames.get('train', 0)} frames",
+    }

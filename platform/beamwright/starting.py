@@ -1,0 +1,82 @@
+"""An experiment file to start from."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from beamwright.errors import DataError, ExperimentError
+
+__all__ = ["write_experiment"]
+
+_TEMPLATE = """\
+# An experiment of beamwright. Every key but task and data may be left out.
+task: {task}
+name: {name}
+data:
+  train: {data}
+  # Files that are set aside: a share, or a path of their own.
+  validation: 0.2
+  test: 0.2            # looked at once, for the winner
+  # auto: noise2noise where files hold several frames, else blind_spot. For clean images that you want to
+  # put noise on: regime: synthetic, with noise: {{dose: 10}} in electrons per pixel. For pairs of noisy and
+  # clean images: train: {{images: noisy/, targets: clean/}} and regime: clean.
+  regime: auto
+search:
+  sampler: tpe         # beamwright list samplers
+  scheduler: asha      # beamwright list schedulers
+  objectives: [quality]   # and any of parameters, macs, latency
+  trials: 20
+  # hours: 2
+training:
+  epochs: 20
+  steps_per_epoch: 50
+resources:
+  cpus: 1              # per trial; trials run side by side
+  gpus: 0              # per trial; fractions share a card
+seed: 0
+storage: runs
+"""
+
+
+def write_experiment(path: Path, *, task: str, data: Path) -> Path:
+    """Write a commented experiment file.
+
+    Parameters
+    ----------
+    path
+        Where to; never overwritten.
+    task
+        Name of the task.
+    data
+        Folder or file of images; written relative to the file.
+
+    Raises
+    ------
+    UnknownNameError, DataError, ExperimentError
+        If there is no such task or no such data, or the file exists.
+    """
+    from beamwright.tasks import TASKS
+
+    TASKS[task]
+    if not data.exists():
+        raise DataError(f'There is no "{data}"; give the folder or the file of your images.')
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.resolve().stem).strip("-.") or task
+    relative = os.path.relpath(data.resolve(), path.resolve().parent)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_TEMPLATE.format(task=task, name=name, data=_quote(relative)))
+    except FileExistsError:
+        raise ExperimentError(
+            f'"{path}" exists and is not overwritten; choose another name with --output.'
+        ) from None
+    except OSError as error:
+        raise ExperimentError(
+            f'"{path}" cannot be written: {error.strerror}. Choose another --output.'
+        ) from None
+    return path
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

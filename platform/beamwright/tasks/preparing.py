@@ -1,0 +1,159 @@
+"""From files to what trials need: regime, fields of view, normalisation, limits of the space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from beamwright.data import add_noise, even_odd, fingerprint, resolve_regime, split_files
+from beamwright.errors import DataError
+from beamwright.search_spaces import SpaceLimits
+from beamwright.tasks.fields import Field, Frames, load, sample_pixels
+from beamwright.tasks.task import ROLES, TaskData
+
+if TYPE_CHECKING:
+    from beamwright.data import Fingerprint, ImageFile, Pair
+    from beamwright.experiment import DataConfig, Experiment, Regime
+
+__all__ = ["prepare"]
+
+CORRELATED = 0.2
+"""Correlation of neighbours' noise from which on a single hidden pixel is given away by them."""
+LONGEST_RUN = 8
+"""Half the length of the widest blind spot [px]; beyond it too little is left to predict from."""
+
+
+
+def prepare(experiment: Experiment) -> TaskData:
+    """Read the files of an experiment and look at them.
+
+    Raises
+    ------
+    DataError
+        If files cannot be read, or do not fit the regime.
+    """
+    config = experiment.data
+    split = split_files(config, seed=experiment.seed)
+    regime = resolve_regime(config, split)
+    found = fingerprint(split.inputs(), regime=regime)
+    files = [file for role in ROLES for pair in getattr(split, role) for file in pair if file is not None]
+    keep = sum(file.nbytes for file in files) <= config.memory_limit * 2**30
+    fields = {role: _fields(getattr(split, role), config, regime, keep=keep) for role in ROLES}
+    mean, std = _normalisation(fields["train"], regime, config, experiment.seed)
+    return TaskData(
+        regime=regime,
+        fields=fields,
+        mean=mean,
+        std=std,
+        data_range={role: _data_range(fields[role]) for role in ROLES},
+        limits=_limits(found, regime, experiment.space.fix),
+        fingerprint=found,
+        noise=config.noise,
+        seed=experiment.seed,
+        mask_run=_mask_run(found) if regime == "blind_spot" else 0,
+        pixel_size=config.pixel_size or (found.pixel_sizes[0] if len(found.pixel_sizes) == 1 else None),
+        provenance={str(file.path): file.identity() for file in {file.path: file for file in files}.values()},
+    )
+
+
+def _is_movie(file: ImageFile, regime: Regime) -> bool:
+    """Tell whether frames show one field: the header says so, or the experiment, by asking for noise2noise."""
+    return file.kind == "movie" or (regime == "noise2noise" and file.kind != "images")
+
+
+def _fields(
+    pairs: Iterable[Pair], config: DataConfig, regime: Regime, *, keep: bool
+) -> tuple[Field, ...]:
+    return tuple(
+        _field(image, target, config, regime, keep=keep)
+        for pair in pairs
+        for image, target in _unrelated(pair, regime)
+    )
+
+
+def _unrelated(pair: Pair, regime: Regime) -> Iterable[Pair]:
+    """Yield one pair for every field of view: a file may hold several that are unrelated."""
+    image, target = pair
+    if image.frames == 1 or _is_movie(image, regime):
+        return [pair]
+    images = image.split()
+    targets = (None,) if target is None else target.split()
+    return zip(images, targets * (len(images) // len(targets)), strict=True)
+
+
+def _field(
+    image: ImageFile, target: ImageFile | None, config: DataConfig, regime: Regime, *, keep: bool
+) -> Field:
+    if regime == "noise2noise":
+        return Field(image.name, _noisy_frames(image, target, config, keep=keep))
+    frames = Frames((load(image, keep=keep),))
+    if regime == "synthetic":
+        clean = np.asarray(frames[0])
+        return Field(image.name, frames, scale=config.noise.dose / float(clean.mean(dtype=np.float64)))
+    if regime == "blind_spot":
+        return Field(image.name, frames)
+    if target is None:
+        raise DataError(
+            f'The regime "clean" needs a target for every image, and {image.name} has none; give '
+            'data.train.targets, or set data.regime to "blind_spot".'
+        )
+    return Field(image.name, frames, Frames((load(target, keep=keep),)))
+
+
+def _noisy_frames(image: ImageFile, target: ImageFile | None, config: DataConfig, *, keep: bool) -> Frames:
+    """Return frames of one field with independent noise of equal variance."""
+    if target is not None:
+        return Frames((load(image, keep=keep), load(target, keep=keep)))
+    if image.frames < 2:
+        raise DataError(
+            f'The regime "noise2noise" needs two frames of every field, and {image.name} has one; give '
+            'second frames as data.train.targets, or set data.regime to "blind_spot".'
+        )
+    if config.pairs == "frames":
+        return Frames((load(image, keep=keep),))
+    # Means per frame, so that the model sees the counts of one frame whatever the movie's length.
+    return Frames((np.stack(even_odd(image)) / np.float32(image.frames // 2),))
+
+
+def _normalisation(
+    fields: Sequence[Field], regime: Regime, config: DataConfig, seed: int
+) -> tuple[float, float]:
+    """Return mean and standard deviation of the training inputs, hot pixels cut off [counts]."""
+    pixels = sample_pixels(fields)
+    if regime == "synthetic":
+        pixels = add_noise(pixels, config.noise, np.random.default_rng(seed), mean=config.noise.dose)
+    pixels = np.clip(pixels, *np.percentile(pixels, [0.1, 99.9]))
+    mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+    if not std > 0:
+        raise DataError(
+            f"The training images must show something, and all pixels are {mean:g}; check data.train.images."
+        )
+    return mean, std
+
+
+def _data_range(fields: Sequence[Field]) -> float:
+    """Return the range from the 0.1 to the 99.9 percentile of the references [counts]."""
+    low, high = np.percentile(sample_pixels(fields, references=True), [0.1, 99.9])
+    return float(high - low) or 1.0
+
+
+def _limits(found: Fingerprint, regime: Regime, fix: dict[str, Any]) -> SpaceLimits:
+    noisy_targets = regime in ("noise2noise", "blind_spot")
+    return SpaceLimits(
+        patch_sizes=found.patch_sizes(),
+        max_levels=found.max_levels(),
+        losses=found.losses(regime),
+        # The sampler adds no noise in these regimes, so there is nothing to search.
+        fixed={"augment_noise": 0.0, **fix} if noisy_targets else dict(fix),
+    )
+
+
+def _mask_run(found: Fingerprint) -> int:
+    """Return half the length over which noise is correlated along x, to a twentieth of its variance [px]."""
+    noise = found.noise
+    if noise.correlation_x < CORRELATED:
+        return 0
+    return min(LONGEST_RUN, math.ceil(noise.correlation_length_x * math.log(20)))

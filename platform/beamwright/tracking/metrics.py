@@ -1,0 +1,24 @@
+"""What a run measures: the metrics of its task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from beamwright.tasks import Metric
+    from beamwright.tracking.run import RunFolder
+
+__all__ = ["metrics_of", "with_unit"]
+
+
+def metrics_of(run: RunFolder) -> tuple[Metric, ...]:
+    """Return the metrics of the run's task, its quality first."""
+    from beamwright.tasks import TASKS
+
+    task = TASKS.load(run.experiment().task)()
+    return (task.quality, *(metric for metric in task.metrics if metric.name != task.quality.name))
+
+
+def with_unit(metric: Metric) -> str:
+    """Return the metric's name with its unit: ``psnr [dB]``."""
+    return f"{metric.name} [{metric.unit}]" if metric.unit else metric.name

@@ -1,0 +1,34 @@
+"""Running a torch module on an image of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from beamwright.runtime import Tiling, predict_image
+from beamwright.training.deployable import Deployable
+
+__all__ = ["run_module"]
+
+
+def run_module(
+    module: Deployable, image: np.ndarray, *, pixels: float, layout: torch.memory_format
+) -> np.ndarray:
+    """Run a module on an image ``(H, W)`` [counts]: the whole of it, or tiles that give the same.
+
+    Parameters
+    ----------
+    pixels
+        The largest number of pixels that is run at once.
+    layout
+        The memory format that the module's convolutions have.
+    """
+    device = module.mean.device
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        inputs = torch.from_numpy(batch).to(device, memory_format=layout)
+        return module(inputs).cpu().numpy()
+
+    tiling = Tiling.fit(image.shape, halo=module.halo, divisor=module.divisor, pixels=pixels)
+    with torch.inference_mode():
+        return predict_image(run, image[None], tiling=tiling, out=np.empty((1, *image.shape), np.float32))[0]
