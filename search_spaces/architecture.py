@@ -109,6 +109,16 @@ class Architecture(Record):
         return self.norm not in ("instance", "group") and self.bottleneck in ("none", "aspp")
 
     @property
+    def merges(self) -> tuple[tuple[int, int], ...]:
+        """The decoder's steps as (level, column), in the order in which they run.
+
+        Nested skips have a triangle of them, of which the plain decoder is the last diagonal.
+        """
+        count = len(self.levels) - 1
+        triangle = ((level, column) for column in range(count) for level in range(count - column))
+        return tuple(step for step in triangle if self.skips == "nested" or sum(step) == count - 1)
+
+    @property
     def levels(self) -> tuple[tuple[Stage, ...], ...]:
         """The stages, grouped by resolution."""
         groups: list[list[Stage]] = [[self.stages[0]]]

@@ -82,11 +82,12 @@ class Network(nn.Module):
         self.architecture = architecture
         self.divisor = architecture.divisor
         self.halo = receptive_radius(architecture) if architecture.is_local else None
-        widths = self._add_encoder()
-        self.bottleneck = _BOTTLENECKS[architecture.bottleneck](architecture, widths[-1])
+        self.encoder = _make_encoder(architecture)
+        last = architecture.stages[-1].width
+        self.bottleneck = _BOTTLENECKS[architecture.bottleneck](architecture, last)
         self.dropout = nn.Dropout(dropout)
-        self.decoder = nn.ModuleDict(self._mergers(widths))
-        self.head = self._make_head(widths[0])
+        self.decoder = nn.ModuleList(_make_merge(architecture, *step) for step in architecture.merges)
+        self.head = _make_head(architecture)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, Cin, *spatial)`` to ``(B, Cout, *spatial)``."""
@@ -102,46 +103,38 @@ class Network(nn.Module):
         return x + y if self.architecture.residual else y
 
     def _decode(self, features: list[Tensor]) -> Tensor:
-        """Run the nested decoder; the plain one is its last diagonal."""
         rows = [[feature] for feature in features]
-        for key, merge in self.decoder.items():
-            row = int(key.partition("_")[0])
-            rows[row].append(merge(rows[row + 1][-1], rows[row]))
+        for (level, _), merge in zip(self.architecture.merges, self.decoder, strict=True):
+            rows[level].append(merge(rows[level + 1][-1], rows[level]))
         return rows[0][-1]
 
-    def _add_encoder(self) -> list[int]:
-        """Build the encoder and return the width of each level."""
-        architecture, inputs, levels = self.architecture, self.architecture.in_channels, []
-        for level in architecture.levels:
-            first = level[0]
-            parts = [make_downsample(first.downsample, architecture.ndim, inputs, first.width)]
-            inputs = first.width if first.downsample == "stride" else inputs
-            for stage in level:
-                parts.append(make_stage(architecture, stage, inputs, depth=stage.depth))
-                inputs = stage.width
-            levels.append(nn.Sequential(*parts))
-        self.encoder = nn.ModuleList(levels)
-        return [level[-1].width for level in architecture.levels]
 
-    def _mergers(self, widths: list[int]) -> dict[str, nn.Module]:
-        """Return the decoder's nodes under ``row_column``, in the order in which they run."""
-        architecture, count = self.architecture, len(widths) - 1
-        nodes: dict[str, nn.Module] = {}
-        for column in range(count):
-            rows = range(count - column) if architecture.skips == "nested" else [count - 1 - column]
-            for row in rows:
-                skips = column + 1 if architecture.skips == "nested" else 1
-                nodes[f"{row}_{column}"] = Merge(
-                    architecture, architecture.levels[row][-1], widths[row + 1], skips
-                )
-        return nodes
+def _make_encoder(architecture: Architecture) -> nn.ModuleList:
+    """Return one module per level."""
+    inputs, levels = architecture.in_channels, nn.ModuleList()
+    for level in architecture.levels:
+        kind, width = level[0].downsample, level[0].width
+        parts = [make_downsample(kind, architecture.ndim, inputs, width)]
+        inputs = width if kind == "stride" else inputs
+        for stage in level:
+            parts.append(make_stage(architecture, stage, inputs, depth=stage.depth))
+            inputs = stage.width
+        levels.append(nn.Sequential(*parts))
+    return levels
 
-    def _make_head(self, width: int) -> nn.Module:
-        architecture = self.architecture
-        last = conv(architecture.ndim, width, architecture.out_channels, kernel=1)
-        if architecture.stages[0].downsample == "none":
-            return last
-        return nn.Sequential(make_upsample(architecture, width, width), last)
+
+def _make_merge(architecture: Architecture, level: int, column: int) -> Merge:
+    stage, below = architecture.levels[level][-1], architecture.levels[level + 1][-1]
+    skips = column + 1 if architecture.skips == "nested" else 1
+    return Merge(architecture, stage, below.width, skips)
+
+
+def _make_head(architecture: Architecture) -> nn.Module:
+    width = architecture.levels[0][-1].width
+    last = conv(architecture.ndim, width, architecture.out_channels, kernel=1)
+    if architecture.stages[0].downsample == "none":
+        return last
+    return nn.Sequential(make_upsample(architecture, width, width), last)
 
 
 def build(architecture: Architecture, *, dropout: float = 0.0, initialiser: Initialiser = "he") -> Network:

@@ -69,6 +69,16 @@ NETWORKS = Registry(
         "plain convolutions at full resolution that predict the noise",
         "Zhang et al., TIP 2017, arXiv:1608.03981",
     ),
+    _network(
+        "ffdnet",
+        "DnCNN at half resolution, four times faster",
+        "Zhang, Zuo & Zhang, TIP 2018, arXiv:1710.04026",
+    ),
+    _network(
+        "drunet",
+        "residual U-Net without normalisation, skips added",
+        "Zhang et al., TPAMI 2021, arXiv:2008.13751",
+    ),
 )
 
 
@@ -108,8 +118,8 @@ def segnet(limits: SpaceLimits) -> Architecture:
 
 
 def unet(limits: SpaceLimits) -> Architecture:
-    """Return U-Net."""
-    return _encoder_decoder(limits, "plain", upsample="transpose")
+    """Return U-Net, with the batch normalisation that its implementations have since gained."""
+    return _encoder_decoder(limits, "plain", norm="batch", upsample="transpose")
 
 
 def resunet(limits: SpaceLimits) -> Architecture:
@@ -144,13 +154,23 @@ def deeplab(limits: SpaceLimits) -> Architecture:
 
 def dncnn(limits: SpaceLimits) -> Architecture:
     """Return DnCNN with fewer and narrower layers."""
-    return _architecture(
-        limits,
-        (Stage(block="plain", width=24, depth=8),),
-        skips="none",
-        norm="batch",
-        residual=limits.in_channels == limits.out_channels,
-    )
+    stage = Stage(block="plain", width=24, depth=8)
+    return _architecture(limits, (stage,), skips="none", norm="batch", residual=_same_channels(limits))
+
+
+def ffdnet(limits: SpaceLimits) -> Architecture:
+    """Return FFDNet without its map of noise levels, and with DnCNN's residual."""
+    stage = Stage(block="plain", width=32, depth=6, downsample="stride")
+    return _architecture(limits, (stage,), skips="none", upsample="subpixel", residual=_same_channels(limits))
+
+
+def drunet(limits: SpaceLimits) -> Architecture:
+    """Return DRUNet without its map of noise levels, with one block a scale, and predicting the noise.
+
+    It pools and interpolates where the publication has strided convolutions: these need longer training.
+    """
+    residual = _same_channels(limits)
+    return _encoder_decoder(limits, "residual", depth=1, skips="add", upsample="nearest", residual=residual)
 
 
 def _encoder_decoder(
@@ -176,6 +196,10 @@ def _encoder_decoder(
         for level in range(max(levels, 1))
     )
     return _architecture(limits, stages, **{"decoder_depth": depth, **fields})
+
+
+def _same_channels(limits: SpaceLimits) -> bool:
+    return limits.in_channels == limits.out_channels
 
 
 def _architecture(limits: SpaceLimits, stages: tuple[Stage, ...], **fields: Any) -> Architecture:

@@ -63,14 +63,10 @@ def _encode(architecture: Architecture) -> tuple[list[_Reach], list[int]]:
 
 
 def _decode(architecture: Architecture, reaches: list[_Reach], jumps: list[int]) -> _Reach:
-    """Run the nested decoder; the plain one is its last diagonal, so it reaches as far."""
-    nested = architecture.skips == "nested"
-    for column in range(len(reaches) - 1):
-        first = 0 if nested else len(reaches) - 2 - column
-        for index in range(first, len(reaches) - 1 - column):
-            merged = _merged(architecture, reaches[index + 1], reaches[index], jumps[index])
-            stage = architecture.levels[index][-1]
-            reaches[index] = merged.grow(architecture.decoder_depth * _block_radius(stage) * jumps[index])
+    for level, _ in architecture.merges:
+        merged = _merged(architecture, reaches[level + 1], reaches[level], jumps[level])
+        stage = architecture.levels[level][-1]
+        reaches[level] = merged.grow(architecture.decoder_depth * _block_radius(stage) * jumps[level])
     return reaches[0]
 
 

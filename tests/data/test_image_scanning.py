@@ -59,7 +59,9 @@ def test_no_paths() -> None:
 
 
 def test_a_named_file_of_unknown_suffix_is_an_error(folder: Path) -> None:
-    with pytest.raises(DataError, match=r'README\.md: there is no reader for the suffix "\.md".* Known: \.ali'):
+    with pytest.raises(
+        DataError, match=r'README\.md: there is no reader for the suffix "\.md".* Known: \.ali'
+    ):
         scan_images(folder / "README.md")
     with pytest.raises(DataError, match=r"there is no such file"):
         open_image(folder / "no.mrc")
@@ -140,7 +142,10 @@ DAMAGED = {
     "negative.mrc": (_mrc(nx=-3), "its header is not one of MRC: nx, ny, nz ="),
     "mode.mrc": (_mrc(mode=101), "its pixels are of MRC mode 101; modes 0, 1, 2, 6 and 12 are read"),
     "sections.mrc": (_mrc(ispg=401, mz=0), "volumes of 0 sections in a file of 1"),
-    "complex.mrc": (_mrc(IMAGE.astype(np.complex64)), "its pixels are complex; save the modulus or the phase"),
+    "complex.mrc": (
+        _mrc(IMAGE.astype(np.complex64)),
+        "its pixels are complex; save the modulus or the phase",
+    ),
     "nan.mrc": (_mrc(NAN), "1 pixels are NaN or infinite; replace them"),
     "cut.mrc.gz": (gzip.compress(_mrc()[:-100]), "promises 2,400 bytes and the file ends after 2,300"),
     "torn.mrc.gz": (gzip.compress(_mrc())[:-30], "it ends early: the file is truncated; copy it again"),
@@ -179,7 +184,9 @@ def test_all_that_cannot_be_read_is_listed_at_once(tmp_path: Path) -> None:
     first, *lines = str(caught.value).splitlines()
     assert first == "20 files cannot be read; mend or remove them:"
     assert [Path(line.split(": ")[0].strip()).name for line in lines] == list(DAMAGED)[:20]
-    with pytest.raises(DataError, match=rf"{len(DAMAGED)} files cannot be read(.|\n)* and {len(DAMAGED) - 30} more"):
+    with pytest.raises(
+        DataError, match=rf"{len(DAMAGED)} files cannot be read(.|\n)* and {len(DAMAGED) - 30} more"
+    ):
         scan_images(tmp_path)
 
 
@@ -197,7 +204,9 @@ def test_damage_is_named_without_a_large_allocation(tmp_path: Path, name: str) -
 
 def test_a_zarr_store_that_lost_its_chunks_is_damaged(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "a.zarr", shape=(HUGE, HUGE), chunks=(64, 64), dtype="f4")
-    with pytest.raises(DataError, match=r"a\.zarr: its metadata promise 976,562,500,000,000 chunks and the store holds 0"):
+    with pytest.raises(
+        DataError, match=r"a\.zarr: its metadata promise 976,562,500,000,000 chunks and the store holds 0"
+    ):
         scan_images(tmp_path)
 
 

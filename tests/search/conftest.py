@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,6 @@ import pytest
 import yaml
 
 from beamwright.data import write_image
-
-COMMAND = [sys.executable, "-m", "beamwright.cli"]
 
 
 @pytest.fixture(scope="session")
@@ -55,24 +50,3 @@ def write_experiment(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return path
 
     return write
-
-
-def beamwright(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    environment = {**os.environ, **options.pop("env", {})}
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=300, env=environment, **options
-    )
-
-
-def start_beamwright(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start the command line, to be killed."""
-    environment = {**os.environ, **options.pop("env", {})}
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        **options,
-    )

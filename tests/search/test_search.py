@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import beamwright, start_beamwright
+from command_line import beamwright, start_beamwright
 
 from beamwright.search.journal import Journal
 from beamwright.tracking import RunFolder
@@ -55,7 +55,9 @@ def test_a_search_leaves_a_run_that_explains_itself(tiny: dict[str, Any], write_
     assert not (run.path / "ray").exists()
 
 
-def test_the_resolved_file_runs_again_to_the_same_result(tiny: dict[str, Any], write_experiment: Writer) -> None:
+def test_the_resolved_file_runs_again_to_the_same_result(
+    tiny: dict[str, Any], write_experiment: Writer
+) -> None:
     tiny["search"] |= {"sampler": "tpe"}
     first = _run(write_experiment, tiny)
     result = beamwright("run", str(first.path / "experiment.yaml"))
@@ -76,9 +78,15 @@ def test_killed_at_any_moment_a_search_resumes_to_the_same_result(
     for moment in (3, 8):
         process = start_beamwright("run", str(write_experiment(tiny)), "--set", f"name=killed{moment}")
         root = Path(tiny["storage"])
-        _wait(lambda moment=moment: sum(
-            len(path.read_text().splitlines()) for path in root.glob(f"killed{moment}-*/trials/*/metrics.jsonl")
-        ) >= moment)
+        _wait(
+            lambda moment=moment: (
+                sum(
+                    len(path.read_text().splitlines())
+                    for path in root.glob(f"killed{moment}-*/trials/*/metrics.jsonl")
+                )
+                >= moment
+            )
+        )
         process.kill()
         process.wait()
         run = RunFolder(next(root.glob(f"killed{moment}-*")))
@@ -91,7 +99,9 @@ def test_killed_at_any_moment_a_search_resumes_to_the_same_result(
         assert _curves(run) == _curves(undisturbed)
 
 
-def test_interrupted_by_the_keyboard_it_says_how_to_go_on(tiny: dict[str, Any], write_experiment: Writer) -> None:
+def test_interrupted_by_the_keyboard_it_says_how_to_go_on(
+    tiny: dict[str, Any], write_experiment: Writer
+) -> None:
     tiny["training"] |= {"epochs": 500}
     process = start_beamwright("run", str(write_experiment(tiny)))
     _wait(lambda: any(Path(tiny["storage"]).glob("*/trials/0000/metrics.jsonl")))
@@ -117,7 +127,9 @@ def test_a_running_run_is_not_resumed_twice(tiny: dict[str, Any], write_experime
         process.wait()
 
 
-def test_a_finished_run_can_be_extended_but_not_changed(tiny: dict[str, Any], write_experiment: Writer) -> None:
+def test_a_finished_run_can_be_extended_but_not_changed(
+    tiny: dict[str, Any], write_experiment: Writer
+) -> None:
     run = _run(write_experiment, tiny)
     before = _curves(run)
     refused = beamwright("resume", str(run.path), "--set", "training.epochs=9")
@@ -135,7 +147,11 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tiny: dict[str, Any], write
     undisturbed = _run(write_experiment, tiny, "--set", "name=whole")
     process = start_beamwright("run", str(write_experiment(tiny)), "--set", "name=killed")
     root = Path(tiny["storage"])
-    _wait(lambda: any(len(p.read_text().splitlines()) >= 3 for p in root.glob("killed-*/trials/0000/metrics.jsonl")))
+    _wait(
+        lambda: any(
+            len(p.read_text().splitlines()) >= 3 for p in root.glob("killed-*/trials/0000/metrics.jsonl")
+        )
+    )
     os.kill(_worker_of(process.pid), signal.SIGKILL)
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
@@ -178,7 +194,9 @@ def test_what_cannot_fit_is_recorded_and_skipped(tiny: dict[str, Any], write_exp
     assert all(record.cost["parameters"] <= 20_000 for record in trained if record.cost)
 
 
-def test_limits_that_nothing_fits_end_the_search_with_the_reason(tiny: dict[str, Any], write_experiment: Writer) -> None:
+def test_limits_that_nothing_fits_end_the_search_with_the_reason(
+    tiny: dict[str, Any], write_experiment: Writer
+) -> None:
     tiny["space"] |= {"max_parameters": 1}
     result = beamwright("run", str(write_experiment(tiny)))
     assert result.returncode == 2
@@ -216,7 +234,9 @@ def test_a_failing_trial_does_not_end_the_search(
     assert "Traceback" in (run.trial(0).path / "error.txt").read_text()
 
 
-def test_divergence_is_an_outcome(tiny: dict[str, Any], write_experiment: Writer, broken_task: dict[str, str]) -> None:
+def test_divergence_is_an_outcome(
+    tiny: dict[str, Any], write_experiment: Writer, broken_task: dict[str, str]
+) -> None:
     tiny["task"] = "broken"
     run = _run(write_experiment, tiny, env=broken_task | {"BREAK": "diverge"})
     assert run.records()[0].state == "failed"
@@ -239,8 +259,12 @@ def broken_task(tmp_path: Path) -> dict[str, str]:
     """A task of a user's package, found by its entry point, that breaks as the environment says."""
     package = tmp_path / "site"
     (package / "broken-1.0.dist-info").mkdir(parents=True)
-    (package / "broken-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (package / "broken-1.0.dist-info" / "entry_points.txt").write_text("[beamwright.tasks]\nbroken = broken:ENTRY\n")
+    (package / "broken-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n"
+    )
+    (package / "broken-1.0.dist-info" / "entry_points.txt").write_text(
+        "[beamwright.tasks]\nbroken = broken:ENTRY\n"
+    )
     (package / "broken.py").write_text(
         "import os, signal\n"
         "from beamwright.registry import Entry\n"

@@ -27,7 +27,7 @@ def test_round_trip_through_json_is_exact() -> None:
     [
         (
             {"stages": [{**PLAIN, "kernel": 4}]},
-            "This is not a valid architecture: stages.0: kernel = 4 must be odd, so that it has a centre; take 5.",
+            "not a valid architecture: stages.0: kernel = 4 must be odd, so that it has a centre; take 5.",
         ),
         (
             {"stages": [{"block": "inception", "width": 3, "depth": 1}]},

@@ -13,13 +13,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beamwright.search_spaces import NETWORKS, Architecture, SpaceLimits, Stage, build, named, receptive_radius
+from beamwright.search_spaces import (
+    NETWORKS,
+    Architecture,
+    SpaceLimits,
+    Stage,
+    build,
+    named,
+    receptive_radius,
+)
 from beamwright.search_spaces import architecture as fields
 from beamwright.search_spaces.builder import Network
 
 torch.set_num_threads(1)
 
-CHECKED = settings(max_examples=25, deadline=None, derandomize=True)
+CHECKED = settings(max_examples=20, deadline=None, derandomize=True)
 
 
 @st.composite
@@ -166,7 +174,7 @@ def test_onnxruntime_agrees_at_other_sizes(architecture: Architecture) -> None:
     assert worst_difference(architecture, (1, 1, 1), (5, 9, 7), (19, 16, 6)) < 1e-4
 
 
-@settings(CHECKED, max_examples=15)
+@settings(CHECKED, max_examples=10)
 @given(architectures())
 def test_onnxruntime_agrees_for_networks_that_see_everything(architecture: Architecture) -> None:
     # Not at sizes where a statistic is of one pixel: its variance is rounding noise in both.

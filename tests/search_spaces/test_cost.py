@@ -8,7 +8,16 @@ import time
 import pytest
 import torch
 
-from beamwright.search_spaces import Architecture, Candidate, Recipe, SpaceLimits, Stage, build, estimate_cost, named
+from beamwright.search_spaces import (
+    Architecture,
+    Candidate,
+    Recipe,
+    SpaceLimits,
+    Stage,
+    build,
+    estimate_cost,
+    named,
+)
 
 torch.set_num_threads(1)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import optuna
 import pytest
 import torch
@@ -74,19 +72,27 @@ def test_samples_train_a_step(seed: int) -> None:
     candidate, _ = sample(space(fixed={"width": 8}), seed)
     network = build(candidate.architecture, initialiser=candidate.recipe.initialiser)
     network(torch.randn(2, 1, 20, 21)).square().mean().backward()
-    assert all(torch.isfinite(weight.grad).all() for weight in network.parameters() if weight.grad is not None)
+    assert all(
+        torch.isfinite(weight.grad).all() for weight in network.parameters() if weight.grad is not None
+    )
 
 
 def test_parameters_are_conditional() -> None:
     denoise = space()
     flat, _ = sample(space(fixed={"levels": 1, "optimizer": "adam"}), 0)
-    assert denoise.parameters(flat).keys().isdisjoint({"depth", "skips", "downsample", "momentum", "weight_decay"})
+    assert (
+        denoise.parameters(flat)
+        .keys()
+        .isdisjoint({"depth", "skips", "downsample", "momentum", "weight_decay"})
+    )
     unpooling, _ = sample(space(fixed={"levels": 3, "skips": "indices", "stem": "full"}), 0)
     assert denoise.parameters(unpooling).keys().isdisjoint({"flat_depth", "downsample", "upsample"})
 
 
 @pytest.mark.parametrize("name", NETWORKS.names())
-@pytest.mark.parametrize("limits", [SpaceLimits(), SpaceLimits(patch_sizes=(16,), in_channels=2, max_levels=3)])
+@pytest.mark.parametrize(
+    "limits", [SpaceLimits(), SpaceLimits(patch_sizes=(16,), in_channels=2, max_levels=3)]
+)
 def test_named_networks_are_points(name: str, limits: SpaceLimits) -> None:
     denoise = SPACES.load("denoise")(limits)
     candidate = named(name, limits=limits)
@@ -132,20 +138,28 @@ def test_fixed_parameters_hold_and_are_not_suggested(fixed: dict[str, bool | int
     candidates = [sample(denoise, seed)[0] for seed in range(3)]
     assert trial.params.keys().isdisjoint(fixed)
     for candidate in (*candidates, *denoise.portfolio()):
-        record = {**dict(candidate.recipe), **dict(candidate.architecture), **dict(candidate.architecture.stages[0])}
+        record = {
+            **dict(candidate.recipe),
+            **dict(candidate.architecture),
+            **dict(candidate.architecture.stages[0]),
+        }
         record["levels"] = len(candidate.architecture.stages)
         expected = fixed if record["levels"] > 1 else {key: v for key, v in fixed.items() if key != "skips"}
         assert {key: record[key] for key in expected} == expected
 
 
 def test_wrong_fixed_parameters_are_explained() -> None:
-    with pytest.raises(SpaceError, match=r'The space has no parameter "widht" to fix\. Did you mean "width"\? Known'):
+    with pytest.raises(
+        SpaceError, match=r'The space has no parameter "widht" to fix\. Did you mean "width"\? Known'
+    ):
         space(fixed={"widht": 16})
     with pytest.raises(SpaceError, match=r"width = 100 cannot be fixed: it must be 8 to 48 in steps of 8\."):
         space(fixed={"width": 100})
     with pytest.raises(SpaceError, match=r"width = True cannot be fixed"):
         space(fixed={"width": True})
-    with pytest.raises(SpaceError, match=r"norm = 'instance' cannot be fixed: it must be one of none, batch, layer\."):
+    with pytest.raises(
+        SpaceError, match=r"norm = 'instance' cannot be fixed: it must be one of none, batch, layer\."
+    ):
         space(fixed={"norm": "instance"})
 
 
@@ -165,5 +179,7 @@ def test_tpe_finds_its_way_through_the_conditional_space() -> None:
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=4))
     for candidate in denoise.portfolio():
         study.enqueue_trial(denoise.parameters(candidate))
-    study.optimize(lambda trial: len(denoise(trial).architecture.stages) * denoise(trial).recipe.learning_rate, 12)
+    study.optimize(
+        lambda trial: len(denoise(trial).architecture.stages) * denoise(trial).recipe.learning_rate, 12
+    )
     assert len(study.trials) == 12

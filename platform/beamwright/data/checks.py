@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from beamwright.data.image import ImageFile
+from beamwright.data.image import ImageFile, leading_ones
 from beamwright.errors import DataError
 
 __all__ = ["MIN_SIZE", "as_grey", "check_promise", "handles", "some"]
@@ -40,8 +40,7 @@ def handles(path: Path, shape: Sequence[int], dtype: np.dtype[Any], **fields: An
     """
     shape = tuple(int(length) for length in shape)
     _check_type(np.dtype(dtype))
-    while len(shape) > 2 and shape[0] == 1:
-        shape = shape[1:]
+    shape = shape[leading_ones(shape) :]
     _check_shape(shape)
     native = np.dtype(np.uint8) if dtype == np.bool_ else np.dtype(dtype).newbyteorder("=")
     if len(shape) == 2:

@@ -60,7 +60,7 @@ def _facts(found: Fingerprint) -> Iterator[tuple[str, str]]:
 
 def _noise(found: Fingerprint) -> str:
     noise = found.noise
-    source = "frame differences" if noise.method == "frames" else "what varies faster than objects"
+    source = "pairs of frames" if noise.method == "frames" else "single frames"
     text = f"sigma {noise.sigma:.3g} counts (from {source})"
     if noise.poisson_share is None or noise.gain is None:
         return text + "; it does not grow with the intensity"

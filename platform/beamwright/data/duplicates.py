@@ -12,9 +12,10 @@ import numpy as np
 from beamwright.data.image import ImageFile
 from beamwright.data.sampling import spread
 
-__all__ = ["find_duplicates", "shift_between"]
+__all__ = ["find_duplicates", "have_in_common", "shift_between"]
 
 _SIDE = 128
+_MOVIE_SIDE = 256
 _MIN_SIDE = 24
 _MAX_THUMBNAILS = 40
 _MAX_PIXELS = 100_000_000
@@ -26,6 +27,8 @@ _PEAK = 7.5
 _KINSHIP = 4.0
 _OVERLAP = 0.25
 _COARSE = 6.0
+_PLAIN = 0.1
+_CHANCE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +60,30 @@ def find_duplicates(files: Mapping[str, Sequence[ImageFile]]) -> tuple[tuple[str
     return tuple(exact + near)
 
 
-def shift_between(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
-    """Return the shift (dy, dx) [px] between two images by phase correlation, and its significance.
+def shift_between(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
+    """Return the shift (dy, dx) [px] of the first image against the second, or None if it cannot be told.
 
     Parameters
     ----------
     first, second
-        ``(H, W)`` of one shape.
-
-    Returns
-    -------
-    tuple
-        The shift of `first` against `second`, and the height of the peak in standard deviations of the
-        correlation map: below about 6 the images have nothing in common.
+        ``(H, W)`` of one shape; large ones are averaged down first.
     """
-    return _peak(_whitened(first, first.shape) * _whitened(second, second.shape).conj())
+    factor = max(1, -(-max(first.shape) // _MOVIE_SIDE))
+    side = max(first.shape) // factor
+    images = [_shrink(image, factor) for image in (first, second)]
+    one, two = (_whitened(image, (side, side)) for image in images)
+    dy, dx, height = _peak(one * two.conj())
+    likeness = _likeness(_details(images[0]), _details(images[1]), dy, dx, height)
+    return None if likeness < _KINSHIP else (dy * factor, dx * factor)
+
+
+def have_in_common(first: np.ndarray, second: np.ndarray) -> bool:
+    """Tell whether two unshifted images ``(H, W)`` have anything in common, however faint."""
+    if min(first.std(), second.std()) == 0 or np.corrcoef(first.ravel(), second.ravel())[0, 1] > _PLAIN:
+        return True
+    one, two = (np.fft.fft2(image - image.mean()) for image in (first, second))
+    correlation = np.fft.ifft2(one * two.conj()).real
+    return bool(correlation[0, 0] > _CHANCE * correlation.std())
 
 
 def _exact(files: Mapping[str, Sequence[ImageFile]]) -> Iterator[tuple[str, str, str]]:
@@ -131,14 +143,11 @@ def _budget(files: Sequence[ImageFile], factor: int) -> int:
 
 
 def _thumbnails(files: Sequence[ImageFile], factor: int) -> list[_Thumbnail]:
-    from scipy.ndimage import gaussian_filter
-
     made = []
     for file in files:
         image = _shrink(file.read(file.frames // 2), factor)
         if min(image.shape) >= _MIN_SIDE and image.std() > 0:
-            details = image - gaussian_filter(image, _COARSE)
-            made.append(_Thumbnail(file, details, _whitened(image, (_SIDE, _SIDE))))
+            made.append(_Thumbnail(file, _details(image), _whitened(image, (_SIDE, _SIDE))))
     return made
 
 
@@ -148,6 +157,14 @@ def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
     cut = image[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
     step = max(factor // _ROWS, 1)
     return cut[:, ::step].mean(axis=(1, 3), dtype=np.float32)
+
+
+def _details(image: np.ndarray) -> np.ndarray:
+    """Take gradients and brightness away."""
+    from scipy.ndimage import gaussian_filter
+
+    details: np.ndarray = image - gaussian_filter(image, _COARSE)
+    return details
 
 
 def _whitened(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -169,17 +186,20 @@ def _peak(spectrum: np.ndarray) -> tuple[int, int, float]:
 
 def _kinship(one: _Thumbnail, two: _Thumbnail) -> str | None:
     dy, dx, height = _peak(one.transform * two.transform.conj())
-    if height < _PEAK:
-        return None
-    first, second = _overlap(one.image, two.image, dy, dx), _overlap(two.image, one.image, -dy, -dx)
-    if first.size < _OVERLAP * one.image.size or first.shape != second.shape:
-        return None
-    alike = np.corrcoef(first.ravel(), second.ravel())[0, 1]
-    if height * alike * np.sqrt(first.size) / _SIDE < _KINSHIP:
+    if _likeness(one.image, two.image, dy, dx, height) < _KINSHIP:
         return None
     if dy == dx == 0 and one.file.shape == two.file.shape and _same_pixels(one.file, two.file):
         return "identical"
     return "same field"
+
+
+def _likeness(one: np.ndarray, two: np.ndarray, dy: int, dx: int, height: float) -> float:
+    """Weigh a peak of the phase correlation by how alike the images are where they overlap."""
+    first, second = _overlap(one, two, dy, dx), _overlap(two, one, -dy, -dx)
+    if height < _PEAK or first.size < _OVERLAP * one.size or first.shape != second.shape:
+        return 0.0
+    alike = np.corrcoef(first.ravel(), second.ravel())[0, 1]
+    return float(height * alike * min(np.sqrt(first.size) / _SIDE, 1))
 
 
 def _same_pixels(one: ImageFile, two: ImageFile) -> bool:

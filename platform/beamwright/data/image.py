@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 from beamwright.data import formats
 from beamwright.errors import DataError
 
-__all__ = ["ImageFile", "Kind"]
+__all__ = ["ImageFile", "Kind", "leading_ones"]
 
 Kind = Literal["image", "images", "movie", "volume", "unknown"]
 
@@ -138,9 +139,7 @@ class ImageFile:
         return digest.hexdigest()
 
     def _pixels(self, array: Any, index: int | None) -> np.ndarray:
-        where: tuple[int, ...] = () if self.item is None else (self.item,)
-        # Axes of length one in front of the stored array do not count in `shape`.
-        where = (0,) * (array.ndim - len(self.shape) - len(where)) + where
+        where = (0,) * leading_ones(array.shape) + (() if self.item is None else (self.item,))
         if index is not None and len(self.shape) == 3:
             where += (index,)
         pixels = np.asarray(array[where or ...])
@@ -151,3 +150,8 @@ class ImageFile:
                 f"{pixels.shape}; leave files alone while they are in use."
             )
         return pixels.reshape(expected).astype(self.dtype, copy=False)
+
+
+def leading_ones(shape: Sequence[int]) -> int:
+    """Return how many axes of length one are in front of an image; they do not count in its shape."""
+    return sum(1 for _ in takewhile(lambda length: length == 1, shape[:-2]))

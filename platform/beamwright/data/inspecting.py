@@ -10,7 +10,7 @@ import numpy as np
 
 from beamwright.data.concerns import concerns
 from beamwright.data.defects import count_defects
-from beamwright.data.duplicates import find_duplicates, shift_between
+from beamwright.data.duplicates import find_duplicates, have_in_common, shift_between
 from beamwright.data.fingerprints import Fingerprint
 from beamwright.data.image import ImageFile
 from beamwright.data.noise_estimates import estimate_noise
@@ -21,7 +21,6 @@ from beamwright.errors import DataError
 __all__ = ["fingerprint"]
 
 _PERCENTILES = (0.1, 1, 50, 99, 99.9)
-_SMALLEST_PEAK = 6.0
 
 
 def fingerprint(
@@ -98,16 +97,5 @@ def _motion(fields: Sequence[Field]) -> tuple[float | None, bool | None]:
     movies = [field.frames for field in fields if len(field.frames) == 2]
     if not movies:
         return None, None
-    shifts = [shift_between(*frames) for frames in movies]
-    drifts = [float(np.hypot(dy, dx)) for dy, dx, height in shifts if height > _SMALLEST_PEAK]
-    return (max(drifts), True) if drifts else (None, _share(movies) > 4.0)
-
-
-def _share(movies: Sequence[np.ndarray]) -> float:
-    """Return the correlation of frames in standard deviations: faint frames have no peak of their own."""
-    heights = [
-        np.corrcoef(first.ravel(), second.ravel())[0, 1] * np.sqrt(first.size)
-        for first, second in movies
-        if first.std() > 0 and second.std() > 0
-    ]
-    return float(np.median(heights)) if heights else 0.0
+    drifts = [float(np.hypot(*shift)) for frames in movies if (shift := shift_between(*frames))]
+    return max(drifts, default=None), bool(drifts) or any(have_in_common(*frames) for frames in movies)

@@ -103,11 +103,11 @@ def _layout(stream: IO[bytes]) -> _Layout:
 
 
 def _byte_order(head: bytes) -> np.recarray:
-    """Take the byte order in which the image is smaller: machine stamps are often missing or wrong."""
+    """Take the byte order in which mode and size make sense: machine stamps are often missing or wrong."""
     orders = [
         np.frombuffer(head, HEADER_DTYPE.newbyteorder(order)).reshape(()).view(np.recarray) for order in "<>"
     ]
-    return min(orders, key=lambda header: abs(int(header.nx)) + abs(int(header.ny)))
+    return min(orders, key=lambda header: (not 0 <= header.mode < 256, abs(int(header.nx))))
 
 
 def _instrument(layout: _Layout) -> tuple[float | None, float | None]:

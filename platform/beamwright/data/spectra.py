@@ -13,6 +13,10 @@ __all__ = ["object_scale"]
 
 _MAX_SIDE = 512
 _MIN_SIDE = 32
+# Three deviations: half of the pixels of a ring repeat the other half, and the window ties neighbours.
+_CHANCE = 6.0
+_UNSURE = 0.1
+"""How well the spectrum of the noise is known from its corners."""
 
 
 def object_scale(fields: Sequence[Field], x: Correlation, y: Correlation) -> float | None:
@@ -42,19 +46,20 @@ def _scale(frames: np.ndarray, x: Correlation, y: Correlation) -> float | None:
     if side < _MIN_SIDE:
         return None
     transforms = [_transform(frame[:side, :side]) for frame in frames]
-    power = (transforms[0] * transforms[-1].conj()).real  # (side, side)
-    if len(frames) == 1:
-        power = power - _noise_power(power, x, y)
-    mean, error, frequency = _radial(power)
-    signal = np.where(mean > 3 * error, mean, 0)
-    weight = signal * frequency  # a ring has as many pixels as it is long
+    noise = _noise_power(np.abs(transforms[0]) ** 2, x, y)  # (side, side)
+    cross = (transforms[0] * transforms[-1].conj()).real
+    single = len(frames) == 1
+    signal, count, frequency = _radial(cross - noise if single else cross)
+    chance = _radial(noise)[0] * (_CHANCE / np.sqrt(count) + (_UNSURE if single else 0))
+    signal[signal < chance] = 0
     if np.count_nonzero(signal) < 2:
         return None
+    weight = signal * frequency  # a ring has as many pixels as it is long
     return float(np.sum(weight) / (2 * np.sum(weight * frequency)))
 
 
 def _transform(image: np.ndarray) -> np.ndarray:
-    window = np.hanning(len(image)).astype(np.float32)
+    window = np.hanning(len(image))
     return np.fft.fft2((image - image.mean()) * window * window[:, None])
 
 
@@ -74,14 +79,10 @@ def _spectrum(rho: np.ndarray, frequency: np.ndarray) -> np.ndarray:
 
 
 def _radial(power: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, its standard error, and frequency [1/px] of rings from the second to Nyquist's."""
+    """Return mean, number of pixels and frequency [1/px] of the rings from the second to Nyquist's."""
     side = len(power)
     index = np.fft.fftfreq(side, 1 / side)
     ring = np.hypot(index[:, None], index).round().astype(int).ravel()
     count = np.bincount(ring)[2 : side // 2]
     total = np.bincount(ring, power.ravel())[2 : side // 2]
-    squares = np.bincount(ring, power.ravel() ** 2)[2 : side // 2]
-    mean = total / count
-    # Half of the pixels repeat the other half, and the window ties neighbours together.
-    error = np.sqrt(np.maximum(squares / count - mean**2, 0) / count * 4)
-    return mean, error, np.arange(2, side // 2) / side
+    return total / count, count, np.arange(2, side // 2) / side

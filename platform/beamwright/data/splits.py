@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from itertools import count
 
 import numpy as np
 
@@ -113,28 +113,34 @@ def _draw(pairs: list[Pair], shares: dict[str, float], seed: int) -> dict[str, l
         raise DataError(
             f"The shares {_listed(shares)} leave nothing to train on; together they must be below 1."
         )
-    counts = {role: max(round(share * len(pairs)), 1) for role, share in shares.items()}
+    counts = _counts(shares, len(pairs))
     if sum(counts.values()) >= len(pairs):
         raise _too_few(pairs, shares)
     order = np.random.default_rng(seed).permutation(len(pairs))
     drawn: dict[str, list[Pair]] = {}
-    for role, count in counts.items():
-        drawn[role] = [pairs[index] for index in sorted(order[:count])]
-        order = order[count:]
+    for role, number in counts.items():
+        drawn[role] = [pairs[index] for index in sorted(order[:number])]
+        order = order[number:]
     return {"train": [pairs[index] for index in sorted(order)], **drawn}
 
 
 def _too_few(pairs: list[Pair], shares: dict[str, float]) -> DataError:
-    needed = max(ceil(len(shares) / (1 - sum(shares.values()))), len(shares) + 1)
-    cure = (
-        f"give at least {needed} files, or name files for {' and '.join(f'data.{role}' for role in shares)}"
-    )
+    cure = f"give at least {_needed(shares)} files, or name files for "
+    cure += " and ".join(f"data.{role}" for role in shares)
     if any(image.frames > 1 for image, _ in pairs):
         cure += "; if the frames of a file are unrelated images, set data.stack: images"
     return DataError(
         f"Data are split by file, and {len(pairs)} training "
         f"file{'' if len(pairs) == 1 else 's'} cannot give the shares {_listed(shares)}: {cure}."
     )
+
+
+def _counts(shares: dict[str, float], files: int) -> dict[str, int]:
+    return {role: max(round(share * files), 1) for role, share in shares.items()}
+
+
+def _needed(shares: dict[str, float]) -> int:
+    return next(files for files in count(1) if sum(_counts(shares, files).values()) < files)
 
 
 def _listed(shares: dict[str, float]) -> str:

@@ -64,7 +64,8 @@ def _check_chunks(folder: Path, array: Any) -> None:
     held = sum(path.is_file() and path.name not in _METADATA for path in folder.rglob("*"))
     if promised > held * _SPARSE:
         raise DataError(
-            f"its metadata promise {promised:,} chunks and the store holds {held:,}: it is incomplete; copy it again."
+            f"its metadata promise {promised:,} chunks and the store holds {held:,}: it is incomplete; "
+            "copy it again."
         )
 
 

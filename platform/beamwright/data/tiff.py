@@ -39,11 +39,11 @@ class _Pages:
         indices = () if where is ... else where
         outer = self.shape[:-2]
         if len(indices) == len(outer) == self._paged(outer) and indices:
-            page = self._series.pages[int(np.ravel_multi_index(indices, outer))]
-            pixels = page.asarray()
-            return as_grey(pixels) if _is_colour(page) else pixels
-        pixels = self._series.asarray()
-        return (as_grey(pixels) if _is_colour(self._series.keyframe) else pixels)[where]
+            return self._grey(self._series.pages[int(np.ravel_multi_index(indices, outer))].asarray())
+        return self._grey(self._series.asarray())[where]
+
+    def _grey(self, pixels: np.ndarray) -> np.ndarray:
+        return as_grey(pixels) if _is_colour(self._series.keyframe) else pixels
 
     def _paged(self, outer: tuple[int, ...]) -> int:
         """Return the number of outer axes if every frame is a page of its own, else -1."""
@@ -53,19 +53,20 @@ class _Pages:
 def open_file(path: Path) -> tuple[ImageFile, ...]:
     """Read the tags of a TIFF file: one handle for each series of pages of one shape."""
     with tifffile.TiffFile(path) as tif:
-        series = [item for item in tif.series if not item.keyframe.is_reduced]
-        if not series:
-            raise DataError("it holds no image.")
         size = path.stat().st_size
         pixel_size, voltage = _pixel_size(tif), _voltage(tif)
         found: list[ImageFile] = []
-        for item in series:
+        for number, item in enumerate(tif.series):
+            if item.keyframe.is_reduced:
+                continue
             _check_size(item, size)
             found += handles(
                 path, _grey_shape(item), item.dtype, kind=_kind(tif), pixel_size=pixel_size,
-                voltage=voltage, key=str(item.index) if len(series) > 1 else None,
+                voltage=voltage, key=str(number) if len(tif.series) > 1 else None,
             )  # fmt: skip
-        return tuple(found)
+    if not found:
+        raise DataError("it holds no image.")
+    return tuple(found)
 
 
 @contextmanager

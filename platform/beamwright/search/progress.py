@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from beamwright.search.transient import Transient
 from beamwright.tracking import RunFolder, TrialRecord
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _ENDED = ("finished", "stopped", "failed", "infeasible")
 
 
-class Progress(Callback):  # type: ignore[misc]  # Ray ships no types
+class Progress(Transient, Callback):  # type: ignore[misc]  # Ray ships no types
     """Follows a search by its run folder.
 
     Parameters

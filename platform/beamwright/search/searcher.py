@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
+from ray.tune.utils.util import unflatten_dict
 
 from beamwright.search.limits import Limits
+from beamwright.search.transient import Transient
 from beamwright.search_spaces import Candidate, Space, estimate_cost
 from beamwright.tracking import RunFolder, TrialRecord
 
@@ -27,7 +30,7 @@ _MAX_REJECTED_IN_A_ROW = 200
 _VARIED = ("learning_rate", "weight_decay", "grad_clip")
 
 
-class JournalSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
+class JournalSearcher(Transient, Searcher):  # type: ignore[misc]  # Ray ships no types
     """Suggests from the journal, in this order: unfinished trials, the queue, the sampler.
 
     Suggestions that cannot fit are recorded as infeasible and never start. Every outcome goes to the
@@ -90,6 +93,7 @@ class JournalSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Write a point of the curve."""
+        result = unflatten_dict(result)  # Ray flattens what it hands to searchers
         number = self._numbers[trial_id]
         quality = result.get(self._objectives[0].key)
         if quality is not None:
@@ -103,7 +107,7 @@ class JournalSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         number = self._numbers.pop(trial_id, None)
         if number is None:
             return
-        result = result or {}
+        result = unflatten_dict(result or {})
         if error:
             reason = "its worker died (out of memory, or killed) more often than resources.retries"
             result = result | {"state": "failed", "reason": reason}
@@ -130,7 +134,7 @@ class JournalSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             state="running" if fits else "infeasible",
             reason="" if fits else self._last_reason,
             parameters=trial.params,
-            cost=cost.to_dict(),
+            cost=asdict(cost),
         )
         if not fits:
             self._journal.reject(trial.number, self._last_reason, violations)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from beamwright.data import add_noise
@@ -10,18 +13,18 @@ from beamwright.tasks.fields import Field
 from beamwright.tasks.masking import draw_mask
 from beamwright.tasks.task import ROLES, Role, TaskData
 
-__all__ = ["crop_cases"]
+__all__ = ["Cases"]
 
 GRID = 32
 """Sides of crops are multiples of this [px]."""
+KEPT_PIXELS = 1 << 25
+"""Splits with more pixels than this are not held in memory."""
 SMALLEST = 128
 """Fields are left out rather than cropped below this edge [px]."""
 
 
-def crop_cases(
-    data: TaskData, role: Role, max_pixels: int | None = None, *, at_most: int | None = None
-) -> tuple[Case, ...]:
-    """Return the cases of a split: whole fields, or central crops of equal budget.
+class Cases(Sequence[Case]):
+    """The cases of a split: whole fields or central crops, each made when it is asked for.
 
     Parameters
     ----------
@@ -30,21 +33,34 @@ def crop_cases(
     at_most
         Number of cases.
     """
-    fields = data.fields[role]
-    count = min(len(fields), at_most or len(fields))
-    if max_pixels is None:
-        edge = None
-    else:
-        count = max(1, min(count, max_pixels // SMALLEST**2))
-        edge = max(GRID, int((max_pixels / count) ** 0.5) // GRID * GRID)
-    kind = _kind(data, role)
-    chosen = np.unique(np.linspace(0, len(fields) - 1, count).astype(int))
-    return tuple(
-        _case(
-            data, fields[index], kind, edge, np.random.default_rng((data.seed, ROLES.index(role), int(index)))
-        )
-        for index in chosen
-    )
+
+    def __init__(
+        self, data: TaskData, role: Role, max_pixels: int | None = None, *, at_most: int | None = None
+    ) -> None:
+        self.data, self.role, self.kind = data, role, _kind(data, role)
+        fields = data.fields[role]
+        count = min(len(fields), at_most or len(fields))
+        self.edge: int | None = None
+        if max_pixels is not None:
+            count = max(1, min(count, max_pixels // SMALLEST**2))
+            self.edge = max(GRID, int((max_pixels / count) ** 0.5) // GRID * GRID)
+        self.chosen = np.unique(np.linspace(0, len(fields) - 1, count).astype(int)).tolist()
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        number = self.chosen[index]
+        rng = np.random.default_rng((self.data.seed, ROLES.index(self.role), number))
+        return _case(self.data, self.data.fields[self.role][number], self.kind, self.edge, rng)
+
+    def keep(self) -> Sequence[Case]:
+        """Return them made once and for all, unless they would fill the memory."""
+        sizes = [self.data.fields[self.role][number].size for number in self.chosen]
+        pixels = sum(_length(height, self.edge) * _length(width, self.edge) for height, width in sizes)
+        return tuple(self) if pixels <= KEPT_PIXELS else self
 
 
 def _kind(data: TaskData, role: Role) -> Reference:
@@ -69,8 +85,11 @@ def _case(data: TaskData, field: Field, kind: Reference, edge: int | None, rng: 
     return Case(field.name, image, np.array(reference[window], np.float32), kind)
 
 
+def _length(size: int, edge: int | None) -> int:
+    return size if edge is None else min(size, edge)
+
+
 def _centre(size: int, edge: int | None) -> slice:
-    if edge is None or size <= edge:
-        return slice(0, size)
-    start = (size - edge) // 2
-    return slice(start, start + edge)
+    length = _length(size, edge)
+    start = (size - length) // 2
+    return slice(start, start + length)

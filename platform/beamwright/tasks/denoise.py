@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beamwright.tasks.cases import crop_cases
+from beamwright.tasks.cases import Cases
 from beamwright.tasks.evaluation import Case, evaluate
 from beamwright.tasks.preparing import prepare
 from beamwright.tasks.task import Batch, Metric, Predict, Role, Scores, TaskData
@@ -54,7 +54,7 @@ class Denoise:
     )
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Role, int | None], tuple[TaskData, tuple[Case, ...]]] = {}
+        self._kept: dict[tuple[Role, int | None], tuple[TaskData, Sequence[Case]]] = {}
 
     def prepare(self, experiment: Experiment) -> TaskData:
         """Read the files, resolve the regime, and look at the data.
@@ -89,7 +89,7 @@ class Denoise:
         self, predict: Predict, data: TaskData, role: Role, *, count: int = 2
     ) -> list[dict[str, np.ndarray | None]]:
         """Return ``input``, ``output`` and ``target`` [counts] of a few central crops."""
-        cases = crop_cases(data, role, count * EXAMPLE_EDGE**2, at_most=count)
+        cases = Cases(data, role, count * EXAMPLE_EDGE**2, at_most=count)
         return [
             {
                 "input": case.shown,
@@ -105,9 +105,9 @@ class Denoise:
 
         yield from tuned(self._cases(data, "validation", TUNING_PIXELS), data)
 
-    def _cases(self, data: TaskData, role: Role, max_pixels: int | None) -> tuple[Case, ...]:
+    def _cases(self, data: TaskData, role: Role, max_pixels: int | None) -> Sequence[Case]:
         owner, cases = self._kept.get((role, max_pixels), (None, ()))
         if owner is not data:
-            cases = crop_cases(data, role, max_pixels)
+            cases = Cases(data, role, max_pixels).keep()
             self._kept[role, max_pixels] = data, cases
         return cases

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
@@ -61,6 +61,11 @@ class Case:
         """The image as it is on disk, nothing hidden."""
         return self.reference if self.kind == "masked" else self.image
 
+    @property
+    def smallest_error(self) -> float:
+        """The smallest squared error that is believed: chance brings unbiased estimates below zero."""
+        return 5e-4 * float(np.mean((self.image - self.reference) ** 2)) if self.kind == "unbiased" else 0.0
+
     def errors(self, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the estimated squared error of every pixel, and the weight of each, both ``(H, W)``."""
         if self.kind == "unbiased":
@@ -73,7 +78,7 @@ class Case:
         return squared * weight, weight
 
 
-def mean_squared_error(predict: Predict, cases: Sequence[Case]) -> float:
+def mean_squared_error(predict: Predict, cases: Iterable[Case]) -> float:
     """Return the mean over cases of the estimated squared error: all that tuning needs."""
     means = []
     for case in cases:
@@ -83,7 +88,7 @@ def mean_squared_error(predict: Predict, cases: Sequence[Case]) -> float:
 
 
 def evaluate(
-    predict: Predict, cases: Sequence[Case], *, data_range: float, pixel_size: float | None = None
+    predict: Predict, cases: Iterable[Case], *, data_range: float, pixel_size: float | None = None
 ) -> Scores:
     """Measure a predictor on cases of one kind.
 
@@ -94,30 +99,32 @@ def evaluate(
     pixel_size
         [nm]; without it resolutions are in pixels.
     """
-    quality = partial(_quality, data_range=data_range, floor=_floor(cases, data_range))
-    blocks, rows = [], []
+    names, blocks, floors, rows = [], [], [], []
     for case in cases:
         output = np.asarray(predict(case.image), dtype=np.float32)
-        block = _block_sums(*case.errors(output))
-        total, count = block.sum(axis=0)
-        structure = _structure(case, output, data_range=data_range, pixel_size=pixel_size or 1.0)
-        rows.append({"psnr": float(quality(total / count)), **structure})
-        blocks.append(block)
+        names.append(case.name)
+        blocks.append(_block_sums(*case.errors(output)))
+        floors.append(case.smallest_error)
+        rows.append(_structure(case, output, data_range=data_range, pixel_size=pixel_size or 1.0))
+    quality = partial(_quality, data_range=data_range, floor=float(np.mean(floors)))
+    for block, row in zip(blocks, rows, strict=True):
+        row["psnr"] = float(quality(block[:, 0].sum() / block[:, 1].sum()))
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    per_image = tuple({"name": case.name, **row} for case, row in zip(cases, rows, strict=True))
-    kind = cases[0].kind
-    notes = {"psnr_kind": kind, "psnr": READING[kind], "resolution_unit": "nm" if pixel_size else "px"}
-    return Scores(means, per_image, tuple(blocks), quality, notes)
+    per_image = [_named(name, row) for name, row in zip(names, rows, strict=True)]
+    notes = {
+        "psnr_kind": case.kind,
+        "psnr": READING[case.kind],
+        "resolution_unit": "nm" if pixel_size else "px",
+    }
+    return Scores(means, tuple(per_image), tuple(blocks), quality, notes)
+
+
+def _named(name: str, row: dict[str, float]) -> dict[str, float | str]:
+    return {"name": name, **row}
 
 
 def _quality(squared_error: np.ndarray, *, data_range: float, floor: float) -> np.ndarray:
-    return psnr(np.maximum(squared_error, floor), data_range)
-
-
-def _floor(cases: Sequence[Case], data_range: float) -> float:
-    """Return the smallest squared error that is believed: chance brings unbiased estimates below zero."""
-    noise = [np.mean((case.image - case.reference) ** 2) / 2 for case in cases if case.kind == "unbiased"]
-    return max(1e-12 * data_range**2, 1e-3 * float(np.mean(noise)) if noise else 0.0)
+    return psnr(np.maximum(squared_error, max(floor, 1e-12 * data_range**2)), data_range)
 
 
 def _block_sums(errors: np.ndarray, weight: np.ndarray) -> np.ndarray:

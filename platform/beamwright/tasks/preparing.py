@@ -26,7 +26,6 @@ LONGEST_RUN = 8
 """Half the length of the widest blind spot [px]; beyond it too little is left to predict from."""
 
 
-
 def prepare(experiment: Experiment) -> TaskData:
     """Read the files of an experiment and look at them.
 
@@ -60,13 +59,11 @@ def prepare(experiment: Experiment) -> TaskData:
 
 
 def _is_movie(file: ImageFile, regime: Regime) -> bool:
-    """Tell whether frames show one field: the header says so, or the experiment, by asking for noise2noise."""
+    """Tell whether frames show one field: by the header, or because noise2noise is asked for."""
     return file.kind == "movie" or (regime == "noise2noise" and file.kind != "images")
 
 
-def _fields(
-    pairs: Iterable[Pair], config: DataConfig, regime: Regime, *, keep: bool
-) -> tuple[Field, ...]:
+def _fields(pairs: Iterable[Pair], config: DataConfig, regime: Regime, *, keep: bool) -> tuple[Field, ...]:
     return tuple(
         _field(image, target, config, regime, keep=keep)
         for pair in pairs

@@ -131,10 +131,10 @@ class TaskData:
     """
 
     regime: Regime
-    fields: Mapping[str, tuple[Field, ...]]
+    fields: Mapping[Role, tuple[Field, ...]]
     mean: float
     std: float
-    data_range: Mapping[str, float]
+    data_range: Mapping[Role, float]
     limits: SpaceLimits
     fingerprint: Fingerprint
     noise: NoiseConfig

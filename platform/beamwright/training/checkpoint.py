@@ -37,6 +37,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RunError(
-            f'The checkpoint "{path}" cannot be read: {reason.rstrip(".")}; delete it to train the trial anew.'
+            f'The checkpoint "{path}" cannot be read: {reason.rstrip(".")}; '
+            "delete it to train the trial anew."
         ) from error
     return state

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from beamwright.search_spaces import Candidate, build
+from beamwright.search_spaces.builder import Network
 
 if TYPE_CHECKING:
     from beamwright.tasks import TaskData
@@ -21,7 +22,7 @@ class Deployable(nn.Module):
     Parameters
     ----------
     network
-        From normalised ``(B, C, *spatial)`` to the same shape; brings its ``architecture`` and ``halo``.
+        From normalised ``(B, C, *spatial)`` to the same shape.
     mean, std
         Of the training inputs [counts].
 
@@ -38,12 +39,11 @@ class Deployable(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, *, mean: float, std: float) -> None:
+    def __init__(self, network: Network, *, mean: float, std: float) -> None:
         super().__init__()
         self.network = network
-        self.halo: int | None = network.halo  # type: ignore[assignment]
-        self.divisor: int = network.architecture.divisor  # type: ignore[union-attr, assignment]
-        self.ndim: int = network.architecture.ndim  # type: ignore[union-attr, assignment]
+        self.halo, self.divisor = network.halo, network.divisor
+        self.ndim: int = network.architecture.ndim
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
         self.eval()

@@ -85,14 +85,14 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, average: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.pairs = list(average.parameters()), list(network.parameters())
+        self.averages: list[torch.Tensor] = list(average.parameters())
+        self.weights: list[torch.Tensor] = list(network.parameters())
         self.buffers = list(zip(average.buffers(), network.buffers(), strict=True))
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after a step."""
-        average, current = self.pairs
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(average, current, 1 - decay)
+        torch._foreach_lerp_(self.averages, self.weights, 1 - decay)
         for mine, theirs in self.buffers:
             mine.copy_(theirs)

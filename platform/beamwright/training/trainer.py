@@ -15,6 +15,7 @@ from torch import nn
 from beamwright.errors import RunError
 from beamwright.experiment import TrainingConfig
 from beamwright.search_spaces import Candidate, build, estimate_cost
+from beamwright.search_spaces.builder import Network
 from beamwright.tasks import Batch, Task, TaskData
 from beamwright.training.checkpoint import read_checkpoint, write_checkpoint
 from beamwright.training.deployable import Deployable
@@ -129,7 +130,8 @@ class Trainer:
 
     def deployable(self, *, best: bool = True) -> Deployable:
         """Return a copy on the CPU that takes and gives counts, of the best epoch or of the last."""
-        network = copy.deepcopy(self.judged).cpu().to(memory_format=torch.contiguous_format)
+        network = copy.deepcopy(self.judged).cpu()
+        network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         if best and self._best_weights is not None:
             network.load_state_dict(self._best_weights)
         return Deployable(network, mean=self.data.mean, std=self.data.std)
@@ -181,13 +183,13 @@ class Trainer:
         """
         self.load_state_dict(read_checkpoint(path))
 
-    def _build(self) -> nn.Module:
+    def _build(self) -> Network:
         recipe = self.recipe
         with seeded(self.device, self.seed):
             network = build(
                 self.candidate.architecture, dropout=recipe.dropout, initialiser=recipe.initialiser
             )
-        return network.to(self.device, memory_format=self.layout)
+        return network.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
 
     def _train(self) -> tuple[float, float]:
         """Run the steps of an epoch; return the mean loss and the mean norm of the gradient."""

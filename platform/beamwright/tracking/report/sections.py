@@ -57,7 +57,7 @@ def hyperparameters(view: View) -> str:
         markup.plot(importance_figure(importances)) if importances else "",
         "<h3>Parallel coordinates</h3>",
         markup.paragraph(
-            f"Each line is a trial, from its parameters to its quality; yellow is better (the best {MOST_LINES})."
+            f"Each line is one of the best trials, {MOST_LINES} at most, up to its quality; yellow is better."
             if parallel
             else "At least two trials with a figure and a parameter that differs are needed."
         ),
