@@ -12,6 +12,7 @@ from beamwright.search_spaces import Architecture, Candidate, Stage, build
 from beamwright.training import Deployable
 
 STAGES = (Stage(block="plain", width=4, depth=1), Stage(block="residual", width=8, depth=1, downsample="max"))
+SMALL = Architecture(stages=STAGES)
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +31,17 @@ def make_deployable() -> Callable[[Architecture], Deployable]:
 
 @pytest.fixture
 def make_spec(make_deployable) -> Callable[..., BundleSpec]:
-    def make(architecture: Architecture = Architecture(stages=STAGES), **changes: Any) -> BundleSpec:
+    def make(architecture: Architecture = SMALL, **changes: Any) -> BundleSpec:
         example = np.random.default_rng(0).poisson(100, (150, 170)).astype(np.float32)
         values: dict[str, Any] = {
             "name": "Grid: δ/2 #1",
             "deployable": make_deployable(architecture),
             "candidate": Candidate(architecture=architecture, name="unet"),
             "example": example,
-            "metrics": {"validation": {"psnr": 30.0}, "test": {"psnr": 29.5, "ssim": 0.8, "frc": float("nan")}},
+            "metrics": {
+                "validation": {"psnr": 30.0},
+                "test": {"psnr": 29.5, "ssim": 0.8, "frc": float("nan")},
+            },
             "interval": (29.0, 30.0),
             "baselines": [
                 {

@@ -24,9 +24,8 @@ from beamwright.export.spec import least_size
 from beamwright.runtime import load_bundle
 from beamwright.search_spaces import Architecture, Stage
 
-FILES = {
-    "README.md", "beamwright.json", "cover.png", "model.onnx", "rdf.yaml", "test_input.npy", "test_output.npy",
-}  # fmt: skip
+FILES = {"README.md", "beamwright.json", "cover.png", "model.onnx", "rdf.yaml"}
+FILES |= {"test_input.npy", "test_output.npy"}
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_the_cover_shows_input_and_output(bundle):
 
 
 def test_a_bundle_is_replaced_only_if_told(bundle, make_spec, tmp_path):
-    with pytest.raises(BundleError, match="is already there; choose another name, or overwrite it"):
+    with pytest.raises(BundleError, match=r"is already there; choose another name, or overwrite it"):
         write_bundle(make_spec(), bundle)
     copy = shutil.copytree(bundle, tmp_path / "copy")
     (copy / "stale").touch()
@@ -133,14 +132,14 @@ def test_a_bundle_is_replaced_only_if_told(bundle, make_spec, tmp_path):
 
 def test_another_folder_is_never_replaced(make_spec, tmp_path):
     (tmp_path / "thesis.docx").write_text("years")
-    with pytest.raises(BundleError, match="is a folder but no bundle, and is not replaced"):
+    with pytest.raises(BundleError, match=r"is a folder but no bundle, and is not replaced"):
         write_bundle(make_spec(), tmp_path, overwrite=True)
     assert (tmp_path / "thesis.docx").read_text() == "years"
 
 
 def test_a_model_that_differs_is_not_exported(make_spec, tmp_path, monkeypatch):
     monkeypatch.setattr("beamwright.export.bundle.parity", lambda *args: 3e-4)
-    with pytest.raises(BundleError, match="differ by 0.0003 of the output's range, and 0.0001 is allowed"):
+    with pytest.raises(BundleError, match=r"differ by 0.0003 of the output's range, and 0.0001 is allowed"):
         write_bundle(make_spec(), tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
@@ -149,7 +148,7 @@ def test_weights_that_are_not_finite_are_not_exported(make_spec, tmp_path):
     spec = make_spec()
     with torch.no_grad():
         spec.deployable.std.fill_(torch.nan)
-    with pytest.raises(BundleError, match="differ by inf"):
+    with pytest.raises(BundleError, match=r"differ by inf"):
         write_bundle(spec, tmp_path / "bundle")
 
 
@@ -159,12 +158,12 @@ def test_a_package_that_fails_the_checker_says_why(bundle, tmp_path):
     description = yaml.safe_load((broken / "rdf.yaml").read_text().partition("---")[2])
     del description["outputs"][0]["test_tensor"]["sha256"]
     (broken / "rdf.yaml").write_text(yaml.safe_dump(description))
-    with pytest.raises(BundleError, match="test_model says .*disagree with expected values"):
+    with pytest.raises(BundleError, match=r"test_model says .*disagree with expected values"):
         check_package(broken)
 
 
 def test_an_unknown_licence_is_refused(make_spec, tmp_path):
-    with pytest.raises(BundleError, match="(?s)BioImage.IO does not take the model's description.*license"):
+    with pytest.raises(BundleError, match=r"(?s)BioImage.IO does not take the model's description.*license"):
         write_bundle(make_spec(licence="do what you like"), tmp_path / "bundle")
 
 
@@ -208,6 +207,8 @@ def test_the_checker_leaves_numpys_random_state(bundle):
     assert np.random.random() == expected  # noqa: NPY002
 
 
-@pytest.mark.parametrize(("halo", "divisor", "size"), [(None, 1, 1), (0, 4, 4), (51, 8, 104), (4, 1, 9), (4, 8, 16)])
+@pytest.mark.parametrize(
+    ("halo", "divisor", "size"), [(None, 1, 1), (0, 4, 4), (51, 8, 104), (4, 1, 9), (4, 8, 16)]
+)
 def test_the_least_size_holds_two_halos(halo, divisor, size):
     assert least_size(halo, divisor) == size

@@ -71,14 +71,17 @@ def test_less_memory_means_smaller_tiles(bundle, noisy):
     small = bundle.tiling((4096, 4096), memory=2**26)
     assert whole.tile == (4096, 4096)
     assert np.prod(small.tile) * bundle.metadata["inference_bytes_per_pixel"] < 2**26
-    with pytest.raises(BundleError, match="use tiles of .* pixels or more"):
+    with pytest.raises(BundleError, match=r"use tiles of .* pixels or more"):
         bundle.predict(noisy, memory=10_000)
 
 
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((2, 5, 5)), r"must have the axes \(y, x\), and has the shape \(2, 5, 5\); predict the frames"),
+        (
+            np.zeros((2, 5, 5)),
+            r"must have the axes \(y, x\), and has the shape \(2, 5, 5\); predict the frames",
+        ),
         (np.zeros((5, 5), complex), "must hold real numbers, not complex128; take its modulus"),
         (np.zeros((0, 5)), r"is empty: its shape is \(0, 5\)"),
         (np.full((5, 5), np.nan), "holds NaN or infinite values"),
@@ -87,12 +90,14 @@ def test_less_memory_means_smaller_tiles(bundle, noisy):
     ],
 )
 def test_an_image_that_does_not_fit_is_refused(bundle, image, message):
-    with pytest.raises(DataError, match="grid.mrc " + message):
+    with pytest.raises(DataError, match=r"grid.mrc " + message):
         bundle.predict(image, name="grid.mrc")
 
 
 def test_it_warns_of_another_pixel_size(bundle, noisy):
-    with pytest.warns(DataWarning, match=r"has a pixel size of 0.5 nm, and the model was trained on 0.1 to 0.2 nm"):
+    with pytest.warns(
+        DataWarning, match=r"has a pixel size of 0.5 nm, and the model was trained on 0.1 to 0.2 nm"
+    ):
         bundle.predict(noisy, pixel_size=0.5)
     bundle.predict(noisy, pixel_size=0.15)
 
@@ -105,7 +110,7 @@ def test_it_warns_of_scaled_counts(bundle, noisy, scale):
 
 def test_it_warns_of_normalised_counts_inside_the_range(damage):
     bundle = load_bundle(damage(intensity_range=[0, 1000]), threads=1)
-    with pytest.warns(DataWarning, match="neither scaled nor normalised"):
+    with pytest.warns(DataWarning, match=r"neither scaled nor normalised"):
         bundle.predict(np.random.default_rng(0).random((50, 50)) * 0.1)
 
 
@@ -156,7 +161,7 @@ def test_what_is_no_metadata_is_refused(damage, content, message):
 def test_other_axes_than_the_model_are_refused(damage):
     volume = [{"axes": ["batch", "channel", "z", "y", "x"], "channels": 1, "dtype": "float32"}]
     bundle = load_bundle(damage(inputs=volume))
-    with pytest.raises(BundleError, match="and beamwright.json says .*; export the bundle again"):
+    with pytest.raises(BundleError, match=r"and beamwright.json says .*; export the bundle again"):
         bundle.run(np.zeros((1, 1, 8, 8), np.float32))
 
 
@@ -164,7 +169,9 @@ def test_another_result_than_the_test_output_is_refused(damage, tmp_path, bundle
     expected = np.load(bundle_path / "test_output.npy")
     np.save(tmp_path / "other.npy", expected + 0.01 * np.ptp(expected))
     bundle = load_bundle(damage({"test_output.npy": (tmp_path / "other.npy").read_bytes()}), threads=1)
-    with pytest.raises(BundleError, match="does not reproduce its test output: it differs by 0.01 of the range"):
+    with pytest.raises(
+        BundleError, match=r"does not reproduce its test output: it differs by 0.01 of the range"
+    ):
         bundle.check()
 
 

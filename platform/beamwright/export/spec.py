@@ -171,7 +171,7 @@ def plain(value: Any) -> Any:
 
 def _sources(candidate: Candidate) -> list[list[str]]:
     """Return the publication of a named network as [[text, DOI]]."""
-    if candidate.name not in NETWORKS:
+    if candidate.name is None or candidate.name not in NETWORKS:
         return []
     source = NETWORKS[candidate.name].source
     number = re.search(r"arXiv:(\d+\.\d+)", source)
