@@ -22,5 +22,7 @@ def shared_data() -> Path:
     """Real EM data beside the repository; it is not shipped, so tests of it skip where it is absent."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"needs the real data sets in {folder.name}/ beside the repository, which ships none of them")
+        pytest.skip(
+            f"needs the real data sets in {folder.name}/ beside the repository, which ships none of them"
+        )
     return folder

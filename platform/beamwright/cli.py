@@ -155,11 +155,7 @@ def inspect(
 @app.command()
 def leaderboard(path: RunPath = None) -> None:
     """Show the networks of a run beside the classical methods."""
-    from beamwright.tracking.leaderboard import leaderboard_rows, leaderboard_table
-    from beamwright.tracking.metrics import metrics_of
-
-    folder = _open_run(path)
-    _wide_console().print(leaderboard_table(leaderboard_rows(folder), metrics_of(folder), title=folder.name))
+    _show_leaderboard(_open_run(path))
 
 
 @app.command()
@@ -213,28 +209,44 @@ def predict(
         Path, typer.Option("--output", "-o", help="File, or folder for several.", show_default=False)
     ],
     tile: Annotated[int | None, typer.Option(help="Edge of tiles [px]; by default from the memory.")] = None,
-    memory: Annotated[float, typer.Option(help="Memory for one tile [GiB].")] = 2.0,
+    memory: Annotated[float, typer.Option(help="Memory for one tile [GiB].")] = 1.0,
     threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there; inputs never are.")
+    ] = False,
 ) -> None:
     """Run a bundle on images of any size; pixel sizes are kept."""
     from beamwright.predict import predict_files
 
     written = predict_files(
-        bundle, [str(path) for path in inputs], output, tile=tile, memory=int(memory * 2**30), threads=threads
+        bundle,
+        list(map(str, inputs)),
+        output,
+        tile=tile,
+        memory=int(memory * 2**30),
+        threads=threads,
+        overwrite=overwrite,
     )
     for path in written:
         print(path)
 
 
 def _conclude(folder: RunFolder) -> None:
-    from beamwright.tracking.leaderboard import leaderboard_rows, leaderboard_table
-    from beamwright.tracking.metrics import metrics_of
     from beamwright.tracking.summary import summarise
 
-    _wide_console().print(leaderboard_table(leaderboard_rows(folder), metrics_of(folder)))
+    _show_leaderboard(folder)
     console = _console()
     for line in summarise(folder):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _show_leaderboard(folder: RunFolder) -> None:
+    from beamwright.tracking.leaderboard import leaderboard_rows, leaderboard_table
+    from beamwright.tracking.metrics import metrics_of
+
+    console = _wide_console()
+    rows, metrics = leaderboard_rows(folder), metrics_of(folder)
+    console.print(leaderboard_table(rows, metrics, title=folder.name, width=console.width))
 
 
 def _open_run(path: Path | None) -> RunFolder:

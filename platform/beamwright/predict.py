@@ -16,9 +16,9 @@ import numpy as np
 
 from beamwright.data import formats
 from beamwright.data.image import ImageFile
+from beamwright.data.mapped_writing import WRITERS, writing
 from beamwright.data.scanning import scan_images
 from beamwright.errors import DataError, DataWarning
-from beamwright.outputs import WRITERS, writing
 from beamwright.runtime import Bundle, load_bundle
 from beamwright.runtime.bundle import MEMORY
 

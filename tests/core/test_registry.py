@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from beamwright.search_spaces import NETWORKS, SPACES
 
 from beamwright.errors import UnknownNameError
 from beamwright.registry import Entry, Registry
 from beamwright.search import SAMPLERS, SCHEDULERS
+from beamwright.search_spaces import NETWORKS, SPACES
 from beamwright.tasks import TASKS
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["beamwright", "start_beamwright"]
+__all__ = ["beamwright", "kill", "start_beamwright"]
 
 COMMAND = [sys.executable, "-m", "beamwright.cli"]
 
@@ -31,3 +31,9 @@ def start_beamwright(*arguments: str, **options: Any) -> subprocess.Popen[str]:
         env=environment,
         **options,
     )
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a started command line as the operating system does when memory runs out."""
+    process.kill()
+    process.communicate()

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from beamwright.search_spaces import Cost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from beamwright.search.progress import format_seconds, sparkline
 from beamwright.search.replay import PastTrial
 from beamwright.search.schedulers import SCHEDULERS, make_scheduler
 from beamwright.search.stopping import SearchStopper
+from beamwright.search_spaces import Cost
 from beamwright.tasks import Metric
 
 PSNR = Metric("psnr", "dB", True, "")

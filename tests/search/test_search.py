@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import beamwright, start_beamwright
+from command_line import beamwright, kill, start_beamwright
 
 from beamwright.search.journal import Journal
 from beamwright.tracking import RunFolder
@@ -31,6 +31,15 @@ def _wait(condition: Callable[[], bool], *, seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def _wait_for_epochs(root: Path, name: str, count: int) -> None:
+    def epochs() -> int:
+        return sum(
+            len(path.read_text().splitlines()) for path in root.glob(f"{name}-*/trials/*/metrics.jsonl")
+        )
+
+    _wait(lambda: epochs() >= count)
 
 
 def _curves(run: RunFolder) -> dict[int, list[float]]:
@@ -68,27 +77,18 @@ def test_the_resolved_file_runs_again_to_the_same_result(
     assert _curves(second) == _curves(first)
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "median"])
+@pytest.mark.parametrize(("scheduler", "moments"), [("asha", (3, 8)), ("median", (6,))])
 def test_killed_at_any_moment_a_search_resumes_to_the_same_result(
-    tiny: dict[str, Any], write_experiment: Writer, scheduler: str
+    tiny: dict[str, Any], write_experiment: Writer, scheduler: str, moments: tuple[int, ...]
 ) -> None:
     tiny["search"] |= {"trials": 4, "scheduler": scheduler, "reduction_factor": 2, "sampler": "tpe"}
     tiny["training"] |= {"epochs": 4}
     undisturbed = _run(write_experiment, tiny, "--set", "name=whole")
-    for moment in (3, 8):
+    for moment in moments:
         process = start_beamwright("run", str(write_experiment(tiny)), "--set", f"name=killed{moment}")
         root = Path(tiny["storage"])
-        _wait(
-            lambda moment=moment: (
-                sum(
-                    len(path.read_text().splitlines())
-                    for path in root.glob(f"killed{moment}-*/trials/*/metrics.jsonl")
-                )
-                >= moment
-            )
-        )
-        process.kill()
-        process.wait()
+        _wait_for_epochs(root, f"killed{moment}", moment)
+        kill(process)
         run = RunFolder(next(root.glob(f"killed{moment}-*")))
         assert run.state == "interrupted"
         result = beamwright("resume", str(run.path))
@@ -123,8 +123,7 @@ def test_a_running_run_is_not_resumed_twice(tiny: dict[str, Any], write_experime
         assert result.returncode == 2
         assert "is being driven by process" in result.stderr
     finally:
-        process.kill()
-        process.wait()
+        kill(process)
 
 
 def test_a_finished_run_can_be_extended_but_not_changed(
@@ -147,11 +146,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tiny: dict[str, Any], write
     undisturbed = _run(write_experiment, tiny, "--set", "name=whole")
     process = start_beamwright("run", str(write_experiment(tiny)), "--set", "name=killed")
     root = Path(tiny["storage"])
-    _wait(
-        lambda: any(
-            len(p.read_text().splitlines()) >= 3 for p in root.glob("killed-*/trials/0000/metrics.jsonl")
-        )
-    )
+    _wait_for_epochs(root, "killed", 3)
     os.kill(_worker_of(process.pid), signal.SIGKILL)
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
@@ -275,7 +270,7 @@ def broken_task(tmp_path: Path) -> dict[str, str]:
         "    def loss(self, output, batch, recipe):\n"
         "        loss = super().loss(output, batch, recipe)\n"
         "        how = os.environ['BREAK']\n"
-        "        textbook = recipe.batch_size == 4 and recipe.optimizer == 'adam' and recipe.learning_rate == 1e-3\n"
+        "        textbook = recipe.optimizer == 'adam' and recipe.learning_rate == 1e-3\n"
         "        if how == 'always' or how == 'first' and textbook:\n"
         "            raise RuntimeError('the detector is on fire')\n"
         "        if how == 'diverge' and textbook:\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beamwright.errors import RunError
+from beamwright.experiment import Experiment
 from beamwright.export import BundleSpec, write_bundle
 from beamwright.search.finish import find_winner
 from beamwright.tasks import TASKS
@@ -61,7 +62,7 @@ def export_run(
         unit=task.quality.unit,
         baselines=run.baselines(),
         provenance=_portable(data.provenance),
-        experiment=experiment.to_yaml(),
+        experiment=_portable_experiment(experiment),
         command=run.status.command,
         seed=experiment.seed,
         **figures,
@@ -100,9 +101,24 @@ def _example(task: Task, data: TaskData) -> Any:
     return task.examples(lambda image: image, data, "validation", count=1)[0]["input"]
 
 
+def _portable_experiment(experiment: Experiment) -> str:
+    content = experiment.model_dump(mode="json")
+    for role in ("train", "validation", "test"):
+        images = content["data"][role]
+        if isinstance(images, dict):
+            content["data"][role] = {
+                key: [_shorten(path) for path in paths] if paths else paths for key, paths in images.items()
+            }
+    return Experiment.model_validate(content).to_yaml()
+
+
+def _shorten(path: str) -> str:
+    return "/".join(Path(path).parts[-2:])
+
+
 def _portable(provenance: Any) -> dict[str, str]:
     """Name files by their last folder: a bundle is shared, the paths of a machine are not."""
-    return {"/".join(Path(path).parts[-2:]): digest for path, digest in provenance.items()}
+    return {_shorten(path): digest for path, digest in provenance.items()}
 
 
 def _describe(found: Fingerprint) -> dict[str, Any]:

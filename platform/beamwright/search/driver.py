@@ -67,6 +67,7 @@ def run_search(experiment: Experiment, *, command: str = "", console: Console | 
         experiment.storage, experiment.name or experiment.task, experiment=experiment, command=command
     )
     run.write("fingerprint.json", plan.data.fingerprint.to_dict())
+    run.write("units.json", plan.data.units)
     console.print(f"run {run.path}", highlight=False, soft_wrap=True)
     with run.lock():
         _drive(run, plan, console)

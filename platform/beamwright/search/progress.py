@@ -25,7 +25,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _ENDED = ("finished", "stopped", "failed", "infeasible")
 
 
-class Progress(Transient, Callback):  # type: ignore[misc]  # Ray ships no types
+class Progress(Transient, Callback):
     """Follows a search by its run folder.
 
     Parameters
@@ -130,7 +130,7 @@ class Progress(Transient, Callback):  # type: ignore[misc]  # Ray ships no types
         )
 
     def _headline(self, records: list[TrialRecord]) -> Text:
-        count = Counter(record.state for record in records)
+        count = Counter[str](record.state for record in records)
         states = ", ".join(f"{count[state]} {state}" for state in ("running", *_ENDED) if count[state])
         elapsed = time.monotonic() - self._start
         left = self._estimate_left(records, elapsed)

@@ -31,7 +31,7 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
-class Replayed(TrialScheduler):  # type: ignore[misc]  # Ray ships no types
+class Replayed(TrialScheduler):
     """A scheduler that is told of a trial's earlier results before its next one.
 
     Ray restores schedulers by unpickling them. We replay what the trials reported instead: that needs

@@ -30,7 +30,7 @@ _MAX_REJECTED_IN_A_ROW = 200
 _VARIED = ("learning_rate", "weight_decay", "grad_clip")
 
 
-class JournalSearcher(Transient, Searcher):  # type: ignore[misc]  # Ray ships no types
+class JournalSearcher(Transient, Searcher):
     """Suggests from the journal, in this order: unfinished trials, the queue, the sampler.
 
     Suggestions that cannot fit are recorded as infeasible and never start. Every outcome goes to the

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["SearchStopper"]
 
 
-class SearchStopper(Stopper):  # type: ignore[misc]  # Ray ships no types
+class SearchStopper(Stopper):
     """Ends the search when its time is up or its target is reached.
 
     Parameters

@@ -39,7 +39,7 @@ class TrialContext:
     data: TaskData
 
 
-class SearchTrial(tune.Trainable):  # type: ignore[misc]  # Ray ships no types
+class SearchTrial(tune.Trainable):
     """Trains one candidate, one epoch a step.
 
     Ray calls `setup` once per worker and `reset_config` for every further trial that the worker takes, so

@@ -42,6 +42,7 @@ def prepare(experiment: Experiment) -> TaskData:
     keep = sum(file.nbytes for file in files) <= config.memory_limit * 2**30
     fields = {role: _fields(getattr(split, role), config, regime, keep=keep) for role in ROLES}
     mean, std = _normalisation(fields["train"], regime, config, experiment.seed)
+    pixel_size = config.pixel_size or (found.pixel_sizes[0] if len(found.pixel_sizes) == 1 else None)
     return TaskData(
         regime=regime,
         fields=fields,
@@ -53,8 +54,9 @@ def prepare(experiment: Experiment) -> TaskData:
         noise=config.noise,
         seed=experiment.seed,
         mask_run=_mask_run(found) if regime == "blind_spot" else 0,
-        pixel_size=config.pixel_size or (found.pixel_sizes[0] if len(found.pixel_sizes) == 1 else None),
+        pixel_size=pixel_size,
         provenance={str(file.path): file.identity() for file in {file.path: file for file in files}.values()},
+        units=dict.fromkeys(("resolution", "resolution_0143"), "nm" if pixel_size else "px"),
     )
 
 

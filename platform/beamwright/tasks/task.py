@@ -128,6 +128,8 @@ class TaskData:
         [nm], where it is known and the same in all files.
     provenance
         SHA-256 of every file, by path.
+    units
+        Of metrics whose unit depends on the data, by name.
     """
 
     regime: Regime
@@ -142,6 +144,7 @@ class TaskData:
     mask_run: int = 0
     pixel_size: float | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 class BatchSampler(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +13,13 @@ __all__ = ["metrics_of", "with_unit"]
 
 
 def metrics_of(run: RunFolder) -> tuple[Metric, ...]:
-    """Return the metrics of the run's task, its quality first."""
+    """Return the metrics of the run's task, its quality first, in the units that its data have."""
     from beamwright.tasks import TASKS
 
     task = TASKS.load(run.experiment().task)()
-    return (task.quality, *(metric for metric in task.metrics if metric.name != task.quality.name))
+    units = run.read("units.json") or {}
+    others = (metric for metric in task.metrics if metric.name != task.quality.name)
+    return tuple(replace(item, unit=units.get(item.name, item.unit)) for item in (task.quality, *others))
 
 
 def with_unit(metric: Metric) -> str:

@@ -1,0 +1,101 @@
+"""CAREamics' Noise2Void, trained and run as its documentation says; runs in the benchmarks' own venv.
+
+``python noise2void.py IN.npz OUT.npz --epochs 100 --snapshots 30``: trains on ``train`` ``(N, H, W)``, or with
+``--each`` once on every image of ``predict``, and denoises ``predict`` ``(M, H, W)``. What it writes is
+``epochs_30``, ``epochs_100`` and the seconds of training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import stand_in
+
+stand_in.install()
+
+import torch  # noqa: E402
+from careamics import CAREamist  # noqa: E402
+from careamics.config.factories import create_advanced_n2v_config  # noqa: E402
+from pytorch_lightning import Callback, seed_everything  # noqa: E402
+
+
+class Snapshots(Callback):
+    """Keep the weights after certain epochs: what a training of so many epochs would have ended with.
+
+    The rate follows the validation loss only (ReduceLROnPlateau), so the epochs to come change nothing.
+    """
+
+    def __init__(self, epochs: list[int]) -> None:
+        self.epochs = epochs
+        self.weights: dict[int, dict[str, torch.Tensor]] = {}
+        self.seconds: dict[int, float] = {}
+        self.start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch + 1 in self.epochs:
+            weights = pl_module.state_dict()
+            self.weights[trainer.current_epoch + 1] = {name: value.clone() for name, value in weights.items()}
+            self.seconds[trainer.current_epoch + 1] = time.perf_counter() - self.start
+
+
+def denoise(train: np.ndarray, images: np.ndarray, options: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Train on a stack and denoise another, with the weights of every snapshot."""
+    seed_everything(options.seed, workers=True)
+    config = create_advanced_n2v_config(
+        experiment_name="benchmark",
+        data_type="array",
+        axes="SYX",
+        patch_size=[64, 64],
+        batch_size=options.batch_size,
+        num_epochs=max(options.epochs),
+        augmentations=[] if options.struct else None,
+        struct_n2v_axes="horizontal" if options.struct else "none",
+        num_workers=0,
+        trainer_params={"accelerator": "cpu"},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        snapshots = Snapshots(options.epochs)
+        tool = CAREamist(
+            config, work_dir=Path(folder), callbacks=[snapshots], enable_progress_bar=options.verbose
+        )
+        tool.train(train_data=train)
+        found: dict[str, np.ndarray] = {}
+        for epochs, weights in snapshots.weights.items():
+            tool.model.load_state_dict(weights)
+            outputs, _ = tool.predict(images, batch_size=1, tile_size=None)
+            stack = np.concatenate([np.asarray(item).reshape(-1, *images.shape[1:]) for item in outputs])
+            found[f"epochs_{epochs}"] = stack.astype(np.float32)
+            found[f"seconds_{epochs}"] = np.array(snapshots.seconds[epochs])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("input", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[30, 100])
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--each", action="store_true", help="train anew on every image to be denoised")
+    parser.add_argument("--struct", action="store_true", help="structN2V with a horizontal mask")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    given = np.load(options.input)
+    images = given["predict"].astype(np.float32)
+    if options.each:
+        parts = [denoise(image[None], image[None], options) for image in images]
+        found = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+        found = {name: value.reshape(-1, *images.shape[1:]) if value.ndim > 1 else value for name, value in found.items()}
+    else:
+        found = denoise(given["train"].astype(np.float32), images, options)
+    np.savez(options.output, **found)
+
+
+if __name__ == "__main__":
+    main()
