@@ -38,7 +38,7 @@ def simulate(kind: str, *, seed: int, edge: int = EDGE) -> Lattice:
     """Return a lattice with vacancies, thickness that varies, and Poisson noise."""
     rng = np.random.default_rng((seed, list(KINDS).index(kind)))
     clean = _atoms(kind, rng, edge) * _thickness(rng, edge)
-    clean = 0.05 * clean.max() + clean  # support and diffuse scattering
+    clean = 0.08 * clean.max() + clean  # support and diffuse scattering
     clean = (clean * DOSE / clean.mean()).astype(np.float32)
     return Lattice(kind, clean, rng.poisson(clean).astype(np.float32))
 
@@ -46,7 +46,7 @@ def simulate(kind: str, *, seed: int, edge: int = EDGE) -> Lattice:
 def _atoms(kind: str, rng: np.random.Generator, edge: int) -> Image:
     """Add up Gaussian atoms; one in fifty is missing, one in fifty is of another element."""
     vectors, basis = KINDS[kind]
-    constant, angle = rng.uniform(12, 15), rng.uniform(0, np.pi)
+    constant, angle = rng.uniform(11.5, 14), rng.uniform(0, np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     cell = constant * np.array(vectors) @ turn  # (2, 2) [px]
     reach = int(2 * edge / constant)
@@ -62,7 +62,7 @@ def _atoms(kind: str, rng: np.random.Generator, edge: int) -> Image:
         weight[fate > 0.98] *= 1.6
         places.append(kept)
         weights.append(weight)
-    return _draw(np.concatenate(places), np.concatenate(weights), edge, sigma=rng.uniform(2.1, 2.5))
+    return _draw(np.concatenate(places), np.concatenate(weights), edge, sigma=rng.uniform(2.2, 2.6))
 
 
 def _draw(places: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], edge: int, *, sigma: float) -> Image:

@@ -25,22 +25,24 @@ from pytorch_lightning import Callback, seed_everything  # noqa: E402
 
 
 class Snapshots(Callback):
-    """Keep the weights after certain epochs: what a training of so many epochs would have ended with.
+    """Keep checkpoints after certain epochs: what a training of so many epochs would have ended with.
 
     The rate follows the validation loss only (ReduceLROnPlateau), so the epochs to come change nothing.
     """
 
-    def __init__(self, epochs: list[int]) -> None:
-        self.epochs = epochs
-        self.weights: dict[int, dict[str, torch.Tensor]] = {}
+    def __init__(self, folder: Path, epochs: list[int]) -> None:
+        self.folder, self.epochs = folder, epochs
         self.seconds: dict[int, float] = {}
         self.start = time.perf_counter()
 
+    def path(self, epochs: int) -> Path:
+        return self.folder / f"epochs_{epochs}.ckpt"
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.current_epoch + 1 in self.epochs:
-            weights = pl_module.state_dict()
-            self.weights[trainer.current_epoch + 1] = {name: value.clone() for name, value in weights.items()}
-            self.seconds[trainer.current_epoch + 1] = time.perf_counter() - self.start
+        epochs = trainer.current_epoch + 1
+        if epochs in self.epochs:
+            self.seconds[epochs] = time.perf_counter() - self.start
+            trainer.save_checkpoint(self.path(epochs))
 
 
 def denoise(train: np.ndarray, images: np.ndarray, options: argparse.Namespace) -> dict[str, np.ndarray]:
@@ -59,18 +61,17 @@ def denoise(train: np.ndarray, images: np.ndarray, options: argparse.Namespace) 
         trainer_params={"accelerator": "cpu"},
     )
     with tempfile.TemporaryDirectory() as folder:
-        snapshots = Snapshots(options.epochs)
+        snapshots = Snapshots(Path(folder), options.epochs)
         tool = CAREamist(
             config, work_dir=Path(folder), callbacks=[snapshots], enable_progress_bar=options.verbose
         )
         tool.train(train_data=train)
         found: dict[str, np.ndarray] = {}
-        for epochs, weights in snapshots.weights.items():
-            tool.model.load_state_dict(weights)
-            outputs, _ = tool.predict(images, batch_size=1, tile_size=None)
+        for epochs, seconds in snapshots.seconds.items():
+            outputs, _ = tool.predict(images, batch_size=1, checkpoint=snapshots.path(epochs))
             stack = np.concatenate([np.asarray(item).reshape(-1, *images.shape[1:]) for item in outputs])
             found[f"epochs_{epochs}"] = stack.astype(np.float32)
-            found[f"seconds_{epochs}"] = np.array(snapshots.seconds[epochs])
+            found[f"seconds_{epochs}"] = np.array(seconds)
     return found
 
 
@@ -90,8 +91,7 @@ def main() -> None:
     images = given["predict"].astype(np.float32)
     if options.each:
         parts = [denoise(image[None], image[None], options) for image in images]
-        found = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-        found = {name: value.reshape(-1, *images.shape[1:]) if value.ndim > 1 else value for name, value in found.items()}
+        found = {name: np.concatenate([np.atleast_1d(part[name]) for part in parts]) for name in parts[0]}
     else:
         found = denoise(given["train"].astype(np.float32), images, options)
     np.savez(options.output, **found)

@@ -5,6 +5,8 @@ Its wheels are bound to one build of torch; installing it would decide for the u
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 from types import ModuleType
 
@@ -15,6 +17,10 @@ _NAMES = ("torchvision", "torchvision.transforms", "torchvision.transforms.funct
 
 def install() -> None:
     """Let ``import torchvision`` succeed; whoever calls something of it fails."""
+    # Those that ask whether torchvision is there must get their answer, no, before the stand-in is.
+    for asking in ("torchmetrics", "bioimageio.core"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(asking)
     modules = {name: ModuleType(name) for name in _NAMES}
     sys.modules.update(modules)
     modules["torchvision"].__version__ = "0"  # type: ignore[attr-defined]

@@ -75,13 +75,19 @@ def main() -> None:
         sys.exit(130)
 
 
-@app.callback()
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -127,7 +133,7 @@ def list_names(
     table = Table(box=None, show_header=False, pad_edge=False)
     for entry in _registry(kind):
         table.add_row(entry.name, entry.summary + (f" [dim]({entry.source})[/]" if entry.source else ""))
-    _console().print(table)
+    _wide_console().print(table)
 
 
 @app.command()
@@ -286,7 +292,7 @@ def _wide_console() -> Console:
     from rich.console import Console
 
     console = Console()
-    return console if console.is_terminal else Console(width=200)
+    return console if console.is_terminal else Console(width=240)
 
 
 def _show_warning(message: Any, category: type[Warning], *place: Any, **where: Any) -> None:

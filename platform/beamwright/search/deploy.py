@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beamwright.export import export_onnx, measure_latency, onnx_predict
-from beamwright.search_spaces import Candidate, build
-from beamwright.training import Deployable
+from beamwright.training import untrained
 
 if TYPE_CHECKING:
+    from beamwright.search_spaces import Candidate
     from beamwright.tasks import Task, TaskData
     from beamwright.tracking import TrialFolder
-    from beamwright.training import Trainer
+    from beamwright.training import Deployable, Trainer
 
 __all__ = ["Deployed", "deploy", "measure_untrained_latency"]
 
@@ -56,7 +56,7 @@ def measure_untrained_latency(candidate: Candidate, data: TaskData, folder: Path
     path = folder / "untrained.onnx"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        _export(Deployable(build(candidate.architecture), mean=data.mean, std=data.std), path)
+        _export(untrained(candidate, data), path)
         return measure_latency(path)
     finally:
         path.unlink(missing_ok=True)

@@ -63,14 +63,22 @@ def find_winner(run: RunFolder, task: Task) -> TrialRecord:
 
 def _require_result(run: RunFolder) -> None:
     records = run.records()
-    if any(record.best for record in records):
+    if any(record.deployed for record in records) or _deployable(run):
         return
     reasons = Counter(f"{record.state}: {record.reason}" for record in records)
     listed = "\n".join(f"  {count} x {reason}" for reason, count in reasons.most_common(10))
+    ended = f", and the search ended because {run.status.note}" if run.status.note else ""
     raise RunError(
-        f"Not one of {len(records)} trials gave a result:\n{listed}\n"
+        f"Not one of {len(records)} trials gave a result{ended}:\n{listed}\n"
         f'The tracebacks are in "{run.trials_path}/*/error.txt". Put the cause right and start a new run.'
     )
+
+
+def _deployable(run: RunFolder) -> list[TrialRecord]:
+    """Return the trials that got as far as a checkpoint."""
+    return [
+        record for record in run.records() if record.best and run.trial(record.number).checkpoint.exists()
+    ]
 
 
 def _deploy_best_stopped(run: RunFolder, task: Task, data: TaskData) -> None:
@@ -78,8 +86,7 @@ def _deploy_best_stopped(run: RunFolder, task: Task, data: TaskData) -> None:
     from beamwright.training import Trainer
 
     sign = -1 if task.quality.maximise else 1
-    stopped = [record for record in run.records() if record.best]
-    best = min(stopped, key=lambda record: sign * (record.best or {})[task.quality.name])
+    best = min(_deployable(run), key=lambda record: sign * (record.best or {})[task.quality.name])
     folder, experiment = run.trial(best.number), run.experiment()
     trainer = Trainer(
         folder.read_candidate(), task, data, config=experiment.training, device="cpu", seed=experiment.seed

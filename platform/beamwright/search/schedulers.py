@@ -121,4 +121,10 @@ def _pbt(experiment: Experiment, common: dict[str, Any], history: History) -> Tr
                 "grad_clip": [0.0, 0.5, 1.0, 5.0],
             }
         },
+        custom_explore_fn=_mark_clone,
     )
+
+
+def _mark_clone(config: dict[str, Any]) -> dict[str, Any]:
+    """Tell the trial that its state comes from another, not from its own folder."""
+    return {**config, "cloned": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -96,7 +97,7 @@ class JournalSearcher(Transient, Searcher):
         result = unflatten_dict(result)  # Ray flattens what it hands to searchers
         number = self._numbers[trial_id]
         quality = result.get(self._objectives[0].key)
-        if quality is not None:
+        if quality is not None and math.isfinite(quality):
             self._journal.report(number, epoch=result["epoch"], quality=quality)
         self._update(number, result)
 

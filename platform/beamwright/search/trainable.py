@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,16 +92,17 @@ class SearchTrial(tune.Trainable):
         # Population-based training hands on the donor's configuration; the name stays the trial's own.
         self._folder = RunFolder(self._context.run).trial(int(self.trial_name or config["number"]))
         try:
-            self._build(Candidate.from_dict(config["candidate"]), config.get("vary", {}))
+            self._build(config)
         except Exception as error:
             self._failure = error
 
-    def _build(self, candidate: Candidate, vary: dict[str, Any]) -> None:
+    def _build(self, config: dict[str, Any]) -> None:
+        """Make the trainer, and go on from the folder's checkpoint unless the scheduler brings another."""
         experiment = self._context.experiment
-        if vary:
-            candidate = candidate.model_copy(update={"recipe": candidate.recipe.model_copy(update=vary)})
-        self._folder.write_candidate(candidate)
-        if self._latency is None and _needs_latency(experiment):
+        going_on = self._folder.checkpoint.exists() and not config.get("cloned")
+        # The folder's candidate has what the trial took over from others before a kill.
+        candidate = self._folder.read_candidate() if going_on else _candidate(config)
+        if _needs_latency(experiment):
             self._latency = measure_untrained_latency(candidate, self._context.data, self._folder.path)
         self._trainer = Trainer(
             candidate,
@@ -111,8 +113,9 @@ class SearchTrial(tune.Trainable):
             seed=experiment.seed,
             threads=max(1, int(experiment.resources.cpus)),
         )
-        if self._folder.checkpoint.exists():
+        if going_on:
             self._trainer.restore(self._folder.checkpoint)
+        self._kept_candidate = going_on
         self._open_log(candidate)
 
     def _advance(self) -> dict[str, Any]:
@@ -132,13 +135,19 @@ class SearchTrial(tune.Trainable):
         # The curve first: after a kill in between, the epoch is trained again and its later entry counts.
         self._folder.append_metrics(metrics)
         if trainer.epoch % self._context.experiment.training.checkpoint_every == 0 or self._is_over(trainer):
-            trainer.save(self._folder.checkpoint)
+            self._save(trainer)
         self._log(metrics)
         return metrics
 
+    def _save(self, trainer: Trainer) -> None:
+        if not self._kept_candidate:
+            self._folder.write_candidate(trainer.candidate)
+            self._kept_candidate = True
+        trainer.save(self._folder.checkpoint)
+
     def _report(self, metrics: dict[str, Any]) -> dict[str, Any]:
         if "infeasible" in metrics:
-            return metrics | {"state": "infeasible", "latency": self._latency, "done": True}
+            return self._worst() | metrics | {"state": "infeasible", "latency": self._latency, "done": True}
         assert self._trainer is not None
         result = {**metrics, "state": "running", "latency": self._latency, "best": self._trainer.best}
         if self._is_over(self._trainer):
@@ -163,7 +172,13 @@ class SearchTrial(tune.Trainable):
         self._end_log("failed", {})
         # Ray would hand the memory of a failed trial's model to the next one of this worker.
         self._trainer = None
-        return {"epoch": epoch, "state": "failed", "reason": reason.splitlines()[0], "done": True}
+        outcome = {"epoch": epoch, "state": "failed", "reason": reason.splitlines()[0], "done": True}
+        return self._worst() | outcome
+
+    def _worst(self) -> dict[str, float]:
+        """Return a quality for schedulers, which take no result without one."""
+        quality = self._task.quality
+        return {quality.name: -math.inf if quality.maximise else math.inf}
 
     def _is_over(self, trainer: Trainer) -> bool:
         training = self._context.experiment.training
@@ -199,6 +214,12 @@ class SearchTrial(tune.Trainable):
         """End what is open; a trial that is taken away before its end was stopped by the scheduler."""
         if getattr(self, "_logger", None) is not None:
             self._end_log("stopped", {})
+
+
+def _candidate(config: dict[str, Any]) -> Candidate:
+    candidate = Candidate.from_dict(config["candidate"])
+    recipe = candidate.recipe.model_copy(update=config.get("vary", {}))
+    return candidate.model_copy(update={"recipe": recipe})
 
 
 def _needs_latency(experiment: Experiment) -> bool:
