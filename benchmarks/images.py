@@ -31,7 +31,10 @@ def write_lattices(folder: Path) -> None:
             for kind in KINDS:
                 lattice = simulate(kind, seed=seed)
                 name = f"{kind.replace(' ', '-')}-{seed:02d}.tif"
-                for place, image in ((folder / role, lattice.noisy), (folder / "truth" / role, lattice.clean)):
+                for place, image in (
+                    (folder / role, lattice.noisy),
+                    (folder / "truth" / role, lattice.clean),
+                ):
                     place.mkdir(parents=True, exist_ok=True)
                     write_image(place / name, image)
 

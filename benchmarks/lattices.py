@@ -17,11 +17,16 @@ EDGE = 512
 Image = npt.NDArray[np.float32]
 
 # Cell vectors in units of the lattice constant, and atoms in the cell: (a, b, brightness).
-KINDS: dict[str, tuple[tuple[tuple[float, float], tuple[float, float]], tuple[tuple[float, float, float], ...]]] = {
+KINDS: dict[
+    str, tuple[tuple[tuple[float, float], tuple[float, float]], tuple[tuple[float, float, float], ...]]
+] = {
     "hexagonal": (((1.0, 0.0), (0.5, 0.866)), ((0.0, 0.0, 1.0),)),
     "honeycomb of two elements": (((1.25, 0.0), (0.625, 1.0825)), ((0.0, 0.0, 1.0), (1 / 3, 1 / 3, 0.45))),
     "perovskite": (((1.3, 0.0), (0.0, 1.3)), ((0.0, 0.0, 1.0), (0.5, 0.5, 0.55))),
-    "dumbbells": (((1.2, 0.0), (0.0, 2.4)), ((0.0, 0.0, 1.0), (0.0, 0.2, 0.8), (0.5, 0.5, 1.0), (0.5, 0.7, 0.8))),
+    "dumbbells": (
+        ((1.2, 0.0), (0.0, 2.4)),
+        ((0.0, 0.0, 1.0), (0.0, 0.2, 0.8), (0.5, 0.5, 1.0), (0.5, 0.7, 0.8)),
+    ),
 }
 
 
@@ -53,7 +58,7 @@ def _atoms(kind: str, rng: np.random.Generator, edge: int) -> Image:
     index = np.stack(np.meshgrid(*2 * (np.arange(-reach, reach + 1),)), axis=-1).reshape(-1, 2)
     places, weights = [], []
     for first, second, brightness in basis:
-        place = (index + (first, second)) @ cell + edge / 2
+        place = (index + np.array([first, second])) @ cell + edge / 2
         inside = np.all((place > -10) & (place < edge + 10), axis=1)
         kept = place[inside]
         weight = np.full(len(kept), brightness)
@@ -65,7 +70,9 @@ def _atoms(kind: str, rng: np.random.Generator, edge: int) -> Image:
     return _draw(np.concatenate(places), np.concatenate(weights), edge, sigma=rng.uniform(2.2, 2.6))
 
 
-def _draw(places: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], edge: int, *, sigma: float) -> Image:
+def _draw(
+    places: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], edge: int, *, sigma: float
+) -> Image:
     image, reach = np.zeros((edge + 48, edge + 48), np.float32), 10
     window = np.arange(-reach, reach + 1)
     for (y, x), weight in zip(places, weights, strict=True):

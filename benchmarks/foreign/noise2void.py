@@ -1,8 +1,8 @@
 """CAREamics' Noise2Void, trained and run as its documentation says; runs in the benchmarks' own venv.
 
-``python noise2void.py IN.npz OUT.npz --epochs 100 --snapshots 30``: trains on ``train`` ``(N, H, W)``, or with
-``--each`` once on every image of ``predict``, and denoises ``predict`` ``(M, H, W)``. What it writes is
-``epochs_30``, ``epochs_100`` and the seconds of training.
+``python noise2void.py IN.npz OUT.npz --epochs 30 100``: trains on ``train`` ``(N, H, W)``, or with ``--each``
+once on every image of ``predict``, and denoises ``predict`` ``(M, H, W)``. What it writes is ``epochs_30``,
+``epochs_100`` and the seconds of training.
 """
 
 from __future__ import annotations

@@ -115,6 +115,7 @@ def test_more_than_the_machine_has_is_an_error_and_not_a_wait(monkeypatch: pytes
 
     from beamwright.search.session import plan_slots
 
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 1.0, "memory": 8 * 2**30})
     with pytest.raises(
         ExperimentError, match=r"resources\.cpus = 5 is more than there is: 4\. Set resources\.cpus"

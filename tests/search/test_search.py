@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -155,7 +154,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(tiny: dict[str, Any], write
 
 
 def _worker_of(driver: int) -> int:
-    """Return the process that trains for a driver: a descendant that Ray titles after our class."""
+    """Return the process that trains for a driver: a descendant that Ray titles after what it runs."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -164,9 +163,17 @@ def _worker_of(driver: int) -> int:
             continue
     for pid in parents:
         title = Path(f"/proc/{pid}/cmdline")
-        if _descends(pid, driver, parents) and title.exists() and b"SearchTrial" in title.read_bytes():
+        if _descends(pid, driver, parents) and _is_trainable(title):
             return pid
     raise AssertionError("no worker")
+
+
+def _is_trainable(title: Path) -> bool:
+    try:
+        words = title.read_bytes()
+    except OSError:
+        return False
+    return words.startswith(b"ray::") and (b"Trainable" in words or b"SearchTrial" in words)
 
 
 def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
@@ -235,7 +242,7 @@ def test_divergence_is_an_outcome(
     tiny["task"] = "broken"
     run = _run(write_experiment, tiny, env=broken_task | {"BREAK": "diverge"})
     assert run.records()[0].state == "failed"
-    assert "not finite" in run.records()[0].reason
+    assert run.records()[0].reason.startswith("The loss is nan in epoch 1, step 0; lower learning_rate")
     assert run.records()[1].state == "finished"
 
 
@@ -310,7 +317,7 @@ def test_the_target_ends_the_search(tiny: dict[str, Any], write_experiment: Writ
 
 
 def test_time_ends_the_search_with_what_there_is(tiny: dict[str, Any], write_experiment: Writer) -> None:
-    tiny["search"] |= {"hours": 15 / 3600, "trials": 50}
+    tiny["search"] |= {"hours": 30 / 3600, "trials": 50}
     tiny["training"] |= {"epochs": 5000}
     run = _run(write_experiment, tiny)
     assert run.status.note == "its time was up"
@@ -359,4 +366,4 @@ def test_mistakes_end_in_one_message_before_anything_is_written(
     assert result.returncode == 2
     assert words in result.stderr
     assert "Traceback" not in result.stderr
-    assert json.dumps(sorted(path.name for path in Path(tiny["storage"]).glob("*/trials"))) == "[]"
+    assert not Path(tiny["storage"]).exists()

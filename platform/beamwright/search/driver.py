@@ -119,7 +119,10 @@ def make_plan(experiment: Experiment) -> Plan:
     UnknownNameError, ExperimentError, DataError, SpaceError
         If anything does not fit; nothing has been written then.
     """
+    from beamwright.search.session import check_resources
+
     task: Task = TASKS.load(experiment.task)()
+    check_resources(experiment.resources)
     SAMPLERS[experiment.search.sampler]
     SCHEDULERS[experiment.search.scheduler]
     make_space = SPACES.load(experiment.space.name or task.default_space)
@@ -215,14 +218,34 @@ def _tune(run: RunFolder, plan: Plan, journal: Journal, stopper: SearchStopper, 
             tune.Tuner(
                 tune.with_resources(
                     tune.with_parameters(SearchTrial, context=context),
-                    {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus},
+                    _share(experiment, slots.count),
                 ),
-                tune_config=_tune_config(searcher, scheduler, slots.count),
+                tune_config=_tune_config(searcher, scheduler, _alive(experiment, slots.count)),
                 run_config=_run_config(scratch, experiment, stopper, progress),
             ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return searcher.exhausted
+
+
+def _share(experiment: Experiment, slots: int) -> dict[str, float]:
+    """Return what Ray sets aside for a trial."""
+    import ray
+
+    cpus = experiment.resources.cpus
+    if _pauses(experiment):
+        # All trials are begun at once then, and only their share of the cores limits how many run.
+        cpus = max(cpus, ray.cluster_resources()["CPU"] // slots)
+    return {"cpu": cpus, "gpu": experiment.resources.gpus}
+
+
+def _pauses(experiment: Experiment) -> bool:
+    return experiment.search.scheduler in ("hyperband", "pbt")
+
+
+def _alive(experiment: Experiment, slots: int) -> int:
+    """Return how many trials may be begun: all, where the scheduler pauses some to compare them."""
+    return experiment.search.trials if _pauses(experiment) else slots
 
 
 def _tune_config(searcher: Any, scheduler: Any, concurrent: int) -> Any:

@@ -65,7 +65,7 @@ def _require_result(run: RunFolder) -> None:
     records = run.records()
     if any(record.deployed for record in records) or _deployable(run):
         return
-    reasons = Counter(f"{record.state}: {record.reason}" for record in records)
+    reasons = Counter(f"{record.state}: {record.reason or 'not one epoch yet'}" for record in records)
     listed = "\n".join(f"  {count} x {reason}" for reason, count in reasons.most_common(10))
     ended = f", and the search ended because {run.status.note}" if run.status.note else ""
     raise RunError(

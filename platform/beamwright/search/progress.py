@@ -109,7 +109,7 @@ class Progress(Transient, Callback):
         best = self._ranked([record for record in records if record.state != "running"])[:3]
         table = Table(box=None, pad_edge=False)
         for heading in ("trial", "state", "epoch", f"{self._quality.name} [{self._quality.unit}]", "curve"):
-            table.add_column(heading, no_wrap=True)
+            table.add_column(Text(heading), no_wrap=True)
         for record in best:
             self._add_row(table, record, style="green" if record is best[0] else "")
         for record in running:

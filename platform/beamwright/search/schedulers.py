@@ -109,9 +109,10 @@ def _hyperband(experiment: Experiment, common: dict[str, Any], history: History)
 
 def _pbt(experiment: Experiment, common: dict[str, Any], history: History) -> TrialScheduler:
     from ray import tune
-    from ray.tune.schedulers import PopulationBasedTraining
 
-    return PopulationBasedTraining(
+    from beamwright.search.population import Population
+
+    return Population(
         **common,
         perturbation_interval=max(1, experiment.training.epochs // 10),
         hyperparam_mutations={

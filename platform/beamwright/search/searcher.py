@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JournalSearcher"]
 
-_MAX_REJECTED_IN_A_ROW = 200
+_MAX_REJECTED_IN_A_ROW = 100
+_MAX_SLOW_IN_A_ROW = 20
 # An arm of the recipe that population-based training may vary.
 _VARIED = ("learning_rate", "weight_decay", "grad_clip")
 
@@ -73,6 +74,8 @@ class JournalSearcher(Transient, Searcher):
         self._unfinished = deque(journal.unfinished())
         self._numbers: dict[str, int] = {}
         self._clocks: dict[int, tuple[float, float]] = {}
+        self._reported: dict[int, int] = {}
+        self._slow_in_a_row = 0
         self.exhausted = ""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -96,9 +99,7 @@ class JournalSearcher(Transient, Searcher):
         """Write a point of the curve."""
         result = unflatten_dict(result)  # Ray flattens what it hands to searchers
         number = self._numbers[trial_id]
-        quality = result.get(self._objectives[0].key)
-        if quality is not None and math.isfinite(quality):
-            self._journal.report(number, epoch=result["epoch"], quality=quality)
+        self._report(number, result)
         self._update(number, result)
 
     def on_trial_complete(
@@ -112,6 +113,7 @@ class JournalSearcher(Transient, Searcher):
         if error:
             reason = "its worker died (out of memory, or killed) more often than resources.retries"
             result = result | {"state": "failed", "reason": reason}
+        self._report(number, result)
         state = result.get("state", "failed")
         self._tell(number, "stopped" if state == "running" else state, result)
 
@@ -120,6 +122,21 @@ class JournalSearcher(Transient, Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Do nothing: the journal is on disk already."""
+
+    def _report(self, number: int, result: dict[str, Any]) -> None:
+        """Write a point of the curve; Ray gives the last one only with the outcome."""
+        epoch, quality = result.get("epoch", 0), result.get(self._objectives[0].key)
+        if epoch <= self._reported.get(number, 0) or quality is None or not math.isfinite(quality):
+            return
+        self._reported[number] = epoch
+        self._slow_in_a_row = 0
+        self._journal.report(number, epoch=epoch, quality=quality)
+
+    def _count_slow(self, reason: str) -> None:
+        """Give up when trial after trial is started only to be found too slow."""
+        self._slow_in_a_row += 1
+        if self._slow_in_a_row >= _MAX_SLOW_IN_A_ROW:
+            self.exhausted = f"{self._slow_in_a_row} networks in a row were too slow ({reason})"
 
     def _count_trained(self) -> int:
         return sum(record.state != "infeasible" for record in self._run.records())
@@ -179,5 +196,6 @@ class JournalSearcher(Transient, Searcher):
             self._journal.stop(number, metrics=record.best or {})
         elif state == "infeasible":
             self._journal.reject(number, reason, self._limits.latency_violation(record.latency))
+            self._count_slow(reason)
         else:
             self._journal.fail(number, reason)

@@ -18,7 +18,7 @@ from beamwright.errors import ExperimentError
 if TYPE_CHECKING:
     from beamwright.experiment import ResourcesConfig
 
-__all__ = ["Slots", "open_session", "plan_slots"]
+__all__ = ["Slots", "check_resources", "open_session", "plan_slots"]
 
 _QUIET = {
     "RAY_DEDUP_LOGS": "1",
@@ -66,7 +66,7 @@ def open_session(*, gpus: int | None = None) -> Iterator[None]:
     try:
         ray.init(
             address="local",  # a plain init attaches to whatever cluster it finds
-            num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            num_cpus=_cores(),
             num_gpus=gpus,
             include_dashboard=False,
             log_to_driver=False,
@@ -79,16 +79,15 @@ def open_session(*, gpus: int | None = None) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def plan_slots(resources: ResourcesConfig) -> Slots:
-    """Return how many trials fit into the session.
+def check_resources(resources: ResourcesConfig) -> None:
+    """Check before anything starts that at least one trial fits.
 
     Raises
     ------
     ExperimentError
-        If not even one does: Ray would wait for ever.
+        If not: Ray would wait for ever.
     """
-    there = ray.cluster_resources()
-    fitting = []
+    there = _available()
     for name, key, wanted in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
         has = there.get(key, 0.0)
         if wanted > has:
@@ -96,9 +95,35 @@ def plan_slots(resources: ResourcesConfig) -> Slots:
                 f"resources.{name} = {wanted:g} is more than there is: {has:g}. "
                 f"Set resources.{name} to {has:g} or less."
             )
-        if wanted:
-            fitting.append(int(has / wanted + 1e-9))
-    count = min(fitting)
+
+
+def plan_slots(resources: ResourcesConfig) -> Slots:
+    """Return how many trials fit into the session.
+
+    Raises
+    ------
+    ExperimentError
+        If not even one does.
+    """
+    check_resources(resources)
+    there = _available()
+    shares = [
+        there[key] / wanted for key, wanted in (("CPU", resources.cpus), ("GPU", resources.gpus)) if wanted
+    ]
+    count = int(min(shares) + 1e-9)
     if resources.concurrent is not None:
         count = min(count, resources.concurrent)
     return Slots(count=count, memory=there.get("memory", 0.0) / 2**30 / count)
+
+
+def _available() -> dict[str, float]:
+    """Return what the session has, or what a session on this machine would have."""
+    if ray.is_initialized():
+        return dict(ray.cluster_resources())
+    import torch
+
+    return {"CPU": float(_cores()), "GPU": float(torch.cuda.device_count())}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

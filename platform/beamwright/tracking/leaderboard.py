@@ -142,6 +142,9 @@ def leaderboard_table(
     width
         Of the terminal: the least important columns are left out until the table fits.
     """
+    metrics = [
+        item for item in metrics if any(row.metrics.get(item.name) is not None for row in rows)
+    ] or metrics
     cells = [dict(leaderboard_cells(row, metrics)) for row in rows]
     names = _fitting(cells, [metric.name for metric in metrics[1:]], width)
     table = Table(title=Text(title, style="bold") if title else None, title_justify="left", box=SIMPLE)

@@ -21,7 +21,9 @@ def summarise(run: RunFolder) -> list[str]:
     """Return the lines that end ``beamwright run``."""
     count = Counter(record.state for record in run.records())
     saved, whole = epochs_saved(run)
-    lines = [", ".join(f"{count[state]} trials {state}" for state in sorted(count))]
+    lines = [
+        ", ".join(f"{number} trial{'s' * (number != 1)} {state}" for state, number in sorted(count.items()))
+    ]
     if saved:
         lines.append(f"early stopping saved {saved} of {whole} epochs ({saved / whole:.0%})")
     note = run.status.note
