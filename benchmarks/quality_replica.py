@@ -47,15 +47,18 @@ def _classical(judge: Judge) -> Iterator[Contestant]:
 def _bm3d(judge: Judge) -> Iterator[Contestant]:
     """Tune BM3D against the second frame: its noise is independent, so the best level is the true one."""
     frames = judge.data.fields["validation"][0].frames
+    first, second = (np.asarray(frames[index], np.float32) for index in (0, 1))
     arrays = {
+        "noise": (first - second) / np.float32(2**0.5),
         "predict": judge.noisy("test"),
-        "tune": np.asarray(frames[0], np.float32)[None],
-        "truth": np.asarray(frames[1], np.float32)[None],
+        "tune": first[None],
+        "truth": second[None],
     }
     sigma = float(judge.data.fingerprint.noise.sigma)
     found = foreign("bm3d_rows.py", arrays, "--sigma", str(sigma))
-    remark = f"tuned on the validation pair: sigma {float(found['sigma_bm3d']):.3g}"
-    yield _contestant(judge, "bm3d", recorded(judge.noisy("test"), found["bm3d"]), remark)
+    for key, name in (("bm3d", "bm3d"), ("spectrum", "bm3d told the noise's correlation")):
+        remark = f"tuned on the validation pair: sigma {float(found[f'sigma_{key}']):.3g}"
+        yield _contestant(judge, name, recorded(judge.noisy("test"), found[key]), remark)
 
 
 def _ours(judge: Judge, folder: Path) -> Iterator[Contestant]:

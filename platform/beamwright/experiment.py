@@ -127,9 +127,9 @@ class SearchConfig(_Frozen):
     target: float | None = None
     """Stop as soon as the task's metric reaches this value."""
     population: int = Field(8, ge=2)
-    """Size of the population (scheduler ``pbt``, sampler ``nsga2``)."""
+    """Size of a generation of the sampler ``nsga2``; the population of the scheduler ``pbt`` is `trials`."""
     grace_epochs: int = Field(1, ge=1)
-    """Epochs that every trial gets before a scheduler may stop it."""
+    """Epochs that every trial gets before ``asha``, ``median`` or ``pbt`` may end or change it."""
     reduction_factor: int = Field(3, ge=2)
     """Of this many trials a scheduler lets one go on (``asha``, ``hyperband``)."""
 
@@ -153,8 +153,8 @@ class ResourcesConfig(_Frozen):
     """What one trial may use."""
 
     cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
-    """GPUs per trial; fractions share a card. With ``auto`` devices, 0 means the CPU."""
+    gpus: float | None = Field(None, ge=0)
+    """Cards per trial, fractions share one; by default one where there are any. 0 means the CPU."""
     concurrent: int | None = Field(None, ge=1)
     """Trials at the same time; by default as many as fit."""
     device: Device = "auto"
@@ -189,10 +189,8 @@ class Experiment(_Frozen):
             raise ValueError(
                 f'resources.device = "cpu" contradicts resources.gpus = {resources.gpus:g}; set gpus: 0.'
             )
-        if resources.device == "cuda" and not resources.gpus:
-            raise ValueError(
-                'resources.device = "cuda" needs resources.gpus above 0, or Ray hides the cards.'
-            )
+        if resources.device == "cuda" and resources.gpus == 0:
+            raise ValueError('resources.device = "cuda" contradicts resources.gpus = 0; set gpus: 1.')
         if len(set(search.objectives)) != len(search.objectives):
             raise ValueError(
                 f"search.objectives = {list(search.objectives)} names one twice; name each objective once."
@@ -202,10 +200,9 @@ class Experiment(_Frozen):
                 f"search.objectives = {list(search.objectives)} must contain quality: the fastest network is "
                 "an empty one."
             )
-        if search.scheduler == "pbt" and search.trials < search.population:
+        if search.scheduler == "pbt" and search.trials < 4:
             raise ValueError(
-                f"search.trials = {search.trials} is smaller than search.population = {search.population}; "
-                "raise the first or lower the second."
+                f"search.trials = {search.trials} is too small a population for pbt; give it at least 4."
             )
         return self
 

@@ -34,7 +34,7 @@ training:
   steps_per_epoch: 50
 resources:
   cpus: 1              # per trial; trials run side by side
-  gpus: 0              # per trial; fractions share a card
+  # gpus: 0.5          # per trial, fractions share a card; by default one where there is any
 seed: 0
 storage: runs
 """

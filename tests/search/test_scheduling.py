@@ -113,19 +113,24 @@ def test_stopper_knows_target_and_time() -> None:
 def test_more_than_the_machine_has_is_an_error_and_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    from beamwright.search.session import plan_slots
+    from beamwright.search.session import plan_slots, resolve_gpus
 
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 1.0, "memory": 8 * 2**30})
     with pytest.raises(
         ExperimentError, match=r"resources\.cpus = 5 is more than there is: 4\. Set resources\.cpus"
     ):
-        plan_slots(ResourcesConfig(cpus=5))
+        plan_slots(ResourcesConfig(cpus=5, gpus=0))
     with pytest.raises(ExperimentError, match=r"resources\.gpus = 2 is more than there is: 1"):
         plan_slots(ResourcesConfig(gpus=2))
     assert plan_slots(ResourcesConfig(cpus=1, gpus=0.5)).count == 2
-    assert plan_slots(ResourcesConfig(cpus=1, concurrent=3)).count == 3
-    assert plan_slots(ResourcesConfig(cpus=2)).memory == pytest.approx(4.0)
+    assert resolve_gpus(ResourcesConfig()).gpus == 1
+    assert resolve_gpus(ResourcesConfig(device="cpu")).gpus == 0
+    assert resolve_gpus(ResourcesConfig(gpus=0.25)).gpus == 0.25
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0, "memory": 8 * 2**30})
+    assert resolve_gpus(ResourcesConfig()).gpus == 0
+    assert plan_slots(ResourcesConfig(cpus=1, gpus=0, concurrent=3)).count == 3
+    assert plan_slots(ResourcesConfig(cpus=2, gpus=0)).memory == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize(

@@ -314,14 +314,16 @@ def test_the_target_ends_the_search(tiny: dict[str, Any], write_experiment: Writ
     run = _run(write_experiment, tiny)
     assert len(run.records()) < 5
     assert run.status.note == "the target 0.1 was reached"
+    assert "running" not in {record.state for record in run.records()}
 
 
 def test_time_ends_the_search_with_what_there_is(tiny: dict[str, Any], write_experiment: Writer) -> None:
     tiny["search"] |= {"hours": 30 / 3600, "trials": 50}
-    tiny["training"] |= {"epochs": 5000}
+    tiny["training"] |= {"epochs": 5000, "checkpoint_every": 5000}
     run = _run(write_experiment, tiny)
     assert run.status.note == "its time was up"
     assert run.test() is not None
+    assert "running" not in {record.state for record in run.records()}
 
 
 def test_patience_ends_a_trial(tiny: dict[str, Any], write_experiment: Writer) -> None:

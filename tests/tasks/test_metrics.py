@@ -96,6 +96,34 @@ def test_the_resolution_of_a_crystal_is_its_last_reflection_not_its_first_gap():
     assert frc_resolution(frc(first, second)) == pytest.approx(6, rel=0.1)
 
 
+@given(seed=st.integers(0, 2**32 - 1), edge=st.sampled_from([96, 128, 160]))
+@settings(max_examples=60, deadline=None)
+def test_a_draw_of_noise_does_not_decide_the_resolution(seed: int, edge: int):
+    """Blobs of 2 px at 10 e-/px, of which a Gaussian filter keeps structure down to 5 px."""
+    rng = np.random.default_rng(seed)
+    clean = 2 + 5 * ndimage.gaussian_filter(rng.standard_normal((edge, edge)), 2)
+    clean = np.clip(clean, 0, None) * 10 / np.clip(clean, 0, None).mean()
+    first, second = rng.poisson(clean, (2, edge, edge)).astype(float)
+    assert 4 < frc_resolution(frc(ndimage.gaussian_filter(first, 1), second)) < 6.2
+
+
+@given(seed=st.integers(0, 2**32 - 1), edge=st.integers(48, 160), threshold=st.floats(0.1, 0.5))
+@settings(max_examples=60, deadline=None)
+def test_what_shares_nothing_with_the_reference_has_no_resolution(seed: int, edge: int, threshold: float):
+    useless, reference = np.random.default_rng(seed).standard_normal((2, edge, edge))
+    curve = frc(useless, reference)
+    assert (curve.correlation < curve.chance).all()
+    assert frc_resolution(curve, threshold=threshold) == pytest.approx(2 * (edge // 2))
+
+
+def test_the_level_of_chance_is_three_standard_deviations_of_van_heel_and_schatz():
+    """Theirs is of a complex number, sqrt(2) that of its real part; 10 % allowed for 200 draws."""
+    curves = [frc(*RNG.standard_normal((2, 128, 128))) for _ in range(200)]
+    found = np.std([np.arctanh(curve.correlation) for curve in curves], axis=0)
+    expected = np.arctanh(curves[0].chance) / 3 / np.sqrt(2)
+    assert np.mean(found[4:] / expected[4:]) == pytest.approx(1, abs=0.1)
+
+
 def test_the_resolution_ends_at_nyquist_and_at_the_width_of_the_image():
     image = RNG.standard_normal((64, 64))
     assert frc_resolution(frc(image, image)) == 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from beamwright.errors import RunError
 from beamwright.experiment import Experiment
 from beamwright.export import BundleSpec, write_bundle
+from beamwright.search.deploy import deploy
 from beamwright.search.finish import find_winner
 from beamwright.tasks import TASKS
 from beamwright.tracking import RunFolder, TrialRecord
@@ -51,6 +52,9 @@ def export_run(
     candidate = folder.read_candidate()
     trainer = Trainer(candidate, task, data, config=experiment.training, device="cpu", seed=experiment.seed)
     trainer.restore(folder.checkpoint)
+    if record.deployed is None:  # the card has figures of the exported model only
+        deployed = deploy(trainer, task, data, folder)
+        record = folder.update(deployed=deployed.metrics, latency=deployed.latency)
     figures = _figures(run, record)
     spec = BundleSpec(
         name=f"{experiment.name or experiment.task}-{record.label.replace(' ', '-')}",
@@ -82,7 +86,7 @@ def _find_trial(run: RunFolder, number: int) -> TrialRecord:
 
 
 def _figures(run: RunFolder, record: TrialRecord) -> dict[str, Any]:
-    metrics = {"validation": _numbers(record.deployed or record.best or {})}
+    metrics = {"validation": _numbers(record.deployed or {})}
     test = run.test() or {}
     if test.get("trial") != record.number:
         return {"metrics": metrics, "interval": None}

@@ -17,7 +17,7 @@ from beamwright.search.finish import finish
 from beamwright.search.objectives import Objective, resolve_objectives
 from beamwright.search.samplers import SAMPLERS
 from beamwright.search.schedulers import SCHEDULERS, make_scheduler
-from beamwright.search_spaces import SPACES, Candidate, Space, named
+from beamwright.search_spaces import SPACES, Candidate, Space, SpaceLimits, named
 from beamwright.tasks import TASKS, Task, TaskData
 from beamwright.tracking import RunFolder
 
@@ -119,10 +119,11 @@ def make_plan(experiment: Experiment) -> Plan:
     UnknownNameError, ExperimentError, DataError, SpaceError
         If anything does not fit; nothing has been written then.
     """
-    from beamwright.search.session import check_resources
+    from beamwright.search.session import check_resources, resolve_gpus
 
     task: Task = TASKS.load(experiment.task)()
-    check_resources(experiment.resources)
+    resources = resolve_gpus(experiment.resources)
+    check_resources(resources)
     SAMPLERS[experiment.search.sampler]
     SCHEDULERS[experiment.search.scheduler]
     make_space = SPACES.load(experiment.space.name or task.default_space)
@@ -130,9 +131,26 @@ def make_plan(experiment: Experiment) -> Plan:
     data = task.prepare(experiment)
     limits = data.limits
     space: Space = make_space(limits)
-    names = experiment.space.networks
-    portfolio = space.portfolio() if names is None else tuple(named(name, limits=limits) for name in names)
-    return Plan(experiment, task, data, space, tuple(map(space.project, portfolio)), objectives)
+    return Plan(
+        experiment.model_copy(update={"resources": resources}),
+        task,
+        data,
+        space,
+        _choose_portfolio(space, experiment.space.networks, limits),
+        objectives,
+    )
+
+
+def _choose_portfolio(
+    space: Space, names: Sequence[str] | None, limits: SpaceLimits
+) -> tuple[Candidate, ...]:
+    """Return what is tried first: networks that are asked for have the recipe of the portfolio, if any."""
+    known = space.portfolio()
+    if names is None:
+        return tuple(map(space.project, known))
+    by_name = {candidate.name: candidate for candidate in reversed(known)}
+    chosen = (by_name.get(name) or named(name, limits=limits) for name in names)
+    return tuple(map(space.project, chosen))
 
 
 def _drive(run: RunFolder, plan: Plan, console: Console) -> None:
@@ -175,7 +193,7 @@ def _search(run: RunFolder, plan: Plan, console: Console, *, spent: float) -> st
     stopper = SearchStopper(experiment.search, plan.task.quality, spent=spent)
     with open_session():
         exhausted = _tune(run, plan, journal, stopper, console)
-    if journal.unfinished() and not stopper.reason:
+    if journal.unfinished():
         raise RunError(
             f"Ray ended while trials {list(journal.unfinished())} were running; "
             f'go on with "beamwright resume {run.path}".'
@@ -225,6 +243,8 @@ def _tune(run: RunFolder, plan: Plan, journal: Journal, stopper: SearchStopper, 
             ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if stopper.reason:
+        searcher.stop_running()
     return searcher.exhausted
 
 

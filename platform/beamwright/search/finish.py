@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -65,13 +66,22 @@ def _require_result(run: RunFolder) -> None:
     records = run.records()
     if any(record.deployed for record in records) or _deployable(run):
         return
-    reasons = Counter(f"{record.state}: {record.reason or 'not one epoch yet'}" for record in records)
+    reasons = Counter(f"{record.state}: {_summarise(record)}" for record in records)
     listed = "\n".join(f"  {count} x {reason}" for reason, count in reasons.most_common(10))
+    failed = any(record.state == "failed" for record in records)
+    traces = f'The tracebacks are in "{run.trials_path}/*/error.txt". ' if failed else ""
     ended = f", and the search ended because {run.status.note}" if run.status.note else ""
     raise RunError(
         f"Not one of {len(records)} trials gave a result{ended}:\n{listed}\n"
-        f'The tracebacks are in "{run.trials_path}/*/error.txt". Put the cause right and start a new run.'
+        f"{traces}Put the cause right and start a new run."
     )
+
+
+def _summarise(record: TrialRecord) -> str:
+    """Return the reason without the value, which differs between trials that break the same limit."""
+    if record.state == "infeasible":
+        return re.sub(r"\S+( GiB| ms per megapixel is)? above", "above", record.reason)
+    return record.reason or "not one epoch"
 
 
 def _deployable(run: RunFolder) -> list[TrialRecord]:

@@ -115,6 +115,7 @@ def _pbt(experiment: Experiment, common: dict[str, Any], history: History) -> Tr
     return Population(
         **common,
         perturbation_interval=max(1, experiment.training.epochs // 10),
+        burn_in_period=experiment.search.grace_epochs,
         hyperparam_mutations={
             "vary": {
                 "learning_rate": tune.loguniform(1e-4, 1e-2),

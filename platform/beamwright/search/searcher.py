@@ -117,6 +117,12 @@ class JournalSearcher(Transient, Searcher):
         state = result.get("state", "failed")
         self._tell(number, "stopped" if state == "running" else state, result)
 
+    def stop_running(self) -> None:
+        """Write the outcome of trials that ran when the search was over; Ray does not tell of them."""
+        for number in self._numbers.values():
+            self._tell(number, "stopped", {})
+        self._numbers.clear()
+
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the journal is on disk already."""
 
@@ -177,9 +183,10 @@ class JournalSearcher(Transient, Searcher):
     def _update(self, number: int, result: dict[str, Any], **changes: Any) -> TrialRecord:
         start, before = self._clocks[number]
         known = {key: result[key] for key in ("latency", "best", "deployed") if result.get(key) is not None}
-        return self._run.trial(number).update(
-            epochs=result.get("epoch", 0), seconds=before + time.monotonic() - start, **known, **changes
-        )
+        if "epoch" in result:
+            known["epochs"] = result["epoch"]
+        seconds = before + time.monotonic() - start
+        return self._run.trial(number).update(seconds=seconds, **known, **changes)
 
     def _tell(self, number: int, state: str, result: dict[str, Any]) -> None:
         reason = {

@@ -18,7 +18,7 @@ from beamwright.errors import ExperimentError
 if TYPE_CHECKING:
     from beamwright.experiment import ResourcesConfig
 
-__all__ = ["Slots", "check_resources", "open_session", "plan_slots"]
+__all__ = ["Slots", "check_resources", "open_session", "plan_slots", "resolve_gpus"]
 
 _QUIET = {
     "RAY_DEDUP_LOGS": "1",
@@ -95,6 +95,14 @@ def check_resources(resources: ResourcesConfig) -> None:
                 f"resources.{name} = {wanted:g} is more than there is: {has:g}. "
                 f"Set resources.{name} to {has:g} or less."
             )
+
+
+def resolve_gpus(resources: ResourcesConfig) -> ResourcesConfig:
+    """Return the resources with the number of cards that the default stands for."""
+    if resources.gpus is not None:
+        return resources
+    wanted = resources.device in ("auto", "cuda") and _available().get("GPU", 0) >= 1
+    return resources.model_copy(update={"gpus": 1.0 if wanted or resources.device == "cuda" else 0.0})
 
 
 def plan_slots(resources: ResourcesConfig) -> Slots:

@@ -16,7 +16,7 @@ from beamwright.search.deploy import deploy, measure_untrained_latency
 from beamwright.search_spaces import Candidate
 from beamwright.tasks import TASKS, TaskData
 from beamwright.tracking import RunFolder, TensorBoardLogger
-from beamwright.training import Trainer
+from beamwright.training import Trainer, resolve_device
 
 __all__ = ["SearchTrial", "TrialContext"]
 
@@ -109,13 +109,13 @@ class SearchTrial(tune.Trainable):
             self._task,
             self._context.data,
             config=experiment.training,
-            device=experiment.resources.device,
+            device=_device(experiment),
             seed=experiment.seed,
             threads=max(1, int(experiment.resources.cpus)),
         )
         if going_on:
             self._trainer.restore(self._folder.checkpoint)
-        self._kept_candidate = going_on
+        self._kept_candidate, self._unsaved = going_on, False
         self._open_log(candidate)
 
     def _advance(self) -> dict[str, Any]:
@@ -134,6 +134,7 @@ class SearchTrial(tune.Trainable):
         metrics = {"epoch": trainer.epoch + 1} | trainer.run_epoch()
         # The curve first: after a kill in between, the epoch is trained again and its later entry counts.
         self._folder.append_metrics(metrics)
+        self._unsaved = True
         if trainer.epoch % self._context.experiment.training.checkpoint_every == 0 or self._is_over(trainer):
             self._save(trainer)
         self._log(metrics)
@@ -144,6 +145,7 @@ class SearchTrial(tune.Trainable):
             self._folder.write_candidate(trainer.candidate)
             self._kept_candidate = True
         trainer.save(self._folder.checkpoint)
+        self._unsaved = False
 
     def _report(self, metrics: dict[str, Any]) -> dict[str, Any]:
         if "infeasible" in metrics:
@@ -213,7 +215,16 @@ class SearchTrial(tune.Trainable):
     def _close(self) -> None:
         """End what is open; a trial that is taken away before its end was stopped by the scheduler."""
         if getattr(self, "_logger", None) is not None:
+            if self._trainer is not None and self._unsaved:
+                self._save(self._trainer)
             self._end_log("stopped", {})
+
+
+def _device(experiment: Experiment) -> str:
+    """Return the device: no card that Ray has not set aside for the trial."""
+    resources = experiment.resources
+    visible = resolve_device(resources.device).type
+    return "cpu" if visible == "cuda" and not resources.gpus else resources.device
 
 
 def _candidate(config: dict[str, Any]) -> Candidate:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, signal
+from scipy import fft, ndimage, signal
 
 __all__ = ["RingCorrelation", "frc", "frc_resolution", "psnr", "ssim", "unbiased_squared_error"]
+
+WINDOW_CORRELATES = (35 / 18) ** 2
+"""Pixels of a spectrum that a Hann window makes one independent one: mean(w^4) / mean(w^2)^2, twice."""
 
 
 def psnr(squared_error: np.ndarray | float, data_range: float) -> np.ndarray:
@@ -69,10 +72,13 @@ class RingCorrelation:
         Centres of the rings, ``(rings,)`` [1/px], up to 0.5.
     correlation
         ``(rings,)``, in [-1, 1].
+    chance
+        What images that share nothing reach in none of ten thousand rings, ``(rings,)``, in [0, 1].
     """
 
     frequency: np.ndarray
     correlation: np.ndarray
+    chance: np.ndarray
 
 
 def frc(first: np.ndarray, second: np.ndarray) -> RingCorrelation:
@@ -91,6 +97,8 @@ def frc(first: np.ndarray, second: np.ndarray) -> RingCorrelation:
     References
     ----------
     .. [1] N. Banterle et al., J. Struct. Biol. 183 (2013) 363, equation 1.
+    .. [2] M. van Heel and M. Schatz, J. Struct. Biol. 151 (2005) 250, for the level of chance:
+       three standard deviations. Its number of pixels is reduced, as there, by what the window correlates.
     """
     window = np.outer(*(signal.windows.hann(size, sym=False) for size in first.shape)).astype(np.float32)
     spectra = [
@@ -112,7 +120,10 @@ def frc(first: np.ndarray, second: np.ndarray) -> RingCorrelation:
     )
     norm = np.sqrt(powers[0] * powers[1])
     correlation = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
-    return RingCorrelation((np.arange(rings) + 0.5) / (2 * rings), correlation)
+    pixels = 2 * _ring_sums(ring, np.ones(ring.shape), rings) / WINDOW_CORRELATES
+    # Fisher's transformation, under which the standard deviation is the same for every correlation.
+    chance = np.tanh(3 / np.sqrt(pixels / 2))
+    return RingCorrelation((np.arange(rings) + 0.5) / (2 * rings), correlation, chance)
 
 
 def _ring_sums(ring: np.ndarray, values: np.ndarray, rings: int) -> np.ndarray:
@@ -128,7 +139,9 @@ def frc_resolution(curve: RingCorrelation, *, threshold: float = 1 / 7, pixel_si
     """Return the resolution at which the correlation falls below a threshold for the last time.
 
     The last time, because images of crystals correlate at their reflections only and the curve has gaps
-    between them; where it falls steadily the first time is the last.
+    between them; where it falls steadily the first time is the last. A band of rings above the threshold
+    counts if somewhere in it the correlation is above chance as well: among the many rings of a small
+    image one is above the threshold by accident.
 
     Which threshold: two independent noisy halves are compared at **1/7** in super-resolution and SEM work
     and at **0.143** in cryo-EM (Rosenthal and Henderson 2003); the two agree to three digits, being the
@@ -146,13 +159,15 @@ def frc_resolution(curve: RingCorrelation, *, threshold: float = 1 / 7, pixel_si
     -------
     resolution
         Full period; twice the pixel size (Nyquist) when the curve ends above the threshold, the width of
-        the image when it is nowhere above.
+        the image when nothing is above chance.
     """
-    above = np.flatnonzero(curve.correlation >= threshold)
-    if not len(above):
+    above = curve.correlation >= threshold
+    significant = above & (curve.correlation >= curve.chance)
+    if not significant.any():
         return pixel_size / float(curve.frequency[0]) / 2
-    last = int(above[-1])
-    if last == len(curve.correlation) - 1:
+    bands, _ = ndimage.label(above)
+    last = int(np.flatnonzero(bands == bands[significant][-1])[-1])
+    if last == len(above) - 1:
         return 2 * pixel_size
     pair = slice(last, last + 2)
     frequency = np.interp(-threshold, -curve.correlation[pair], curve.frequency[pair])
