@@ -17,7 +17,7 @@ from bm3d import bm3d
 from scipy.optimize import minimize_scalar
 
 # bm4d, which bm3d calls for correlated noise, still asks for a name that NumPy 2.4 has no longer.
-np.trapz = np.trapezoid  # type: ignore[attr-defined]
+np.trapz = np.trapezoid  # type: ignore[attr-defined]  # noqa: NPY201
 
 Image = np.ndarray
 Denoiser = Callable[[Image, float], Image]

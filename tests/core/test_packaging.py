@@ -8,7 +8,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-
 ROOTS = {"platform/beamwright": "beamwright", "search_spaces": "beamwright.search_spaces"}
 LAYERS = {
     "errors": 0,

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from beamwright.data import resolve_regime, split_files, write_image
 from beamwright.data.splits import _draw, _needed
-from beamwright.errors import DataError
+from beamwright.errors import DataError, DataWarning
 from beamwright.experiment import DataConfig
 
 IMAGE = np.random.default_rng(0).normal(100, 10, (20, 30)).astype(np.float32)
+CLEAN = np.add.outer(np.arange(20), np.arange(30)).astype(np.float32)
 
 
 def _fill(folder: Path, names: list[str], array: np.ndarray = IMAGE, **options: Any) -> str:
@@ -97,7 +98,10 @@ def test_shares_must_leave_something(tmp_path: Path) -> None:
     ],
 )
 def test_targets_are_paired_by_name(tmp_path: Path, inputs: list[str], targets: list[str]) -> None:
-    train = {"images": _fill(tmp_path / "in", inputs), "targets": _fill(tmp_path / "out", targets)}
+    train = {
+        "images": _fill(tmp_path / "in", inputs, CLEAN),
+        "targets": _fill(tmp_path / "out", targets, CLEAN),
+    }
     config = DataConfig(train=train)  # type: ignore[arg-type]
     split = split_files(config, seed=0)
     for image, target in (*split.train, *split.validation, *split.test):
@@ -133,7 +137,7 @@ def test_a_clean_image_may_be_the_target_of_a_movie(tmp_path: Path) -> None:
     names = ["a.npy", "b.npy", "c.npy"]
     train = {
         "images": _fill(tmp_path / "in", names, np.stack([IMAGE] * 3)),
-        "targets": _fill(tmp_path / "out", names),
+        "targets": _fill(tmp_path / "out", names, CLEAN),
     }
     assert len(split_files(DataConfig(train=train), seed=0).train) == 1  # type: ignore[arg-type]
 
@@ -153,7 +157,7 @@ def test_regimes(tmp_path: Path) -> None:
     names = ["a.npy", "b.npy", "c.npy"]
     single = _fill(tmp_path / "single", names)
     movies = _fill(tmp_path / "movies", names, np.stack([IMAGE, IMAGE + 1]))
-    pairs = {"images": single, "targets": single}
+    pairs = {"images": single, "targets": _fill(tmp_path / "clean", names, CLEAN)}
     for train, regime in ((single, "blind_spot"), (movies, "noise2noise"), (pairs, "clean")):
         config = DataConfig(train=train)  # type: ignore[arg-type]
         assert resolve_regime(config, split_files(config, seed=0)) == regime
@@ -165,3 +169,19 @@ def test_regimes(tmp_path: Path) -> None:
     for train, regime, message in wrong:
         with pytest.raises(DataError, match=message):
             split_files(DataConfig(train=train, regime=regime), seed=0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("averaged", [1, 4])
+def test_noisy_targets_are_not_taken_for_clean_ones_in_silence(tmp_path: Path, averaged: int) -> None:
+    rng = np.random.default_rng(0)
+    names = ["a.npy", "b.npy", "c.npy"]
+    noisy, other = (rng.normal(100, 10 / np.sqrt(count), (64, 64)) for count in (1, averaged))
+    train = {"images": _fill(tmp_path / "in", names, noisy), "targets": _fill(tmp_path / "out", names, other)}
+    if averaged == 1:
+        message = r"about as noisy as the inputs \(sigma .* counts\): .*, set data\.regime: noise2noise; if"
+        with pytest.warns(DataWarning, match=message):
+            split_files(DataConfig(train=train), seed=0)  # type: ignore[arg-type]
+        split_files(DataConfig(train=train, regime="noise2noise"), seed=0)  # type: ignore[arg-type]
+        split_files(DataConfig(train=train, regime="clean"), seed=0)  # type: ignore[arg-type]
+    else:
+        split_files(DataConfig(train=train), seed=0)  # type: ignore[arg-type]

@@ -116,18 +116,35 @@ def test_correlated_noise_widens_the_blind_spot(tmp_path: Path, experiment: Make
     assert prepare(experiment("blind_spot")).mask_run == 0
 
 
-def test_a_split_without_targets_is_refused(experiment: Make, lattices: Path):
-    with pytest.raises(
-        DataError, match=r'"clean" needs a target for every image, and .*0\.npy has none; give data'
-    ):
-        prepare(experiment("clean", test=str(lattices / "noisy" / "0.npy")))
+@pytest.mark.parametrize(
+    ("regime", "rule"),
+    [
+        ("clean", "needs clean targets, and data.{role} has none; name them under data.{role}.targets"),
+        ("noise2noise", "needs files of two or more frames, or second images as data.{role}.targets; these"),
+    ],
+)
+def test_roles_without_a_second_image_are_named_all_at_once(
+    experiment: Make, lattices: Path, monkeypatch: pytest.MonkeyPatch, regime: str, rule: str
+):
+    monkeypatch.setattr("beamwright.tasks.preparing.fingerprint", None)  # nothing is looked at before
+    single = str(lattices / "noisy" / "0.npy")
+    with pytest.raises(DataError) as caught:
+        prepare(experiment(regime, validation=single, test=single))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    for line, role in zip(lines, ("validation", "test"), strict=True):
+        assert rule.format(role=role) in line
+        assert "data.train" not in line
 
 
-def test_a_split_without_second_frames_is_refused(experiment: Make, lattices: Path):
-    with pytest.raises(
-        DataError, match=r'"noise2noise" needs two frames of every field, and .*0\.npy has one; give'
-    ):
-        prepare(experiment("noise2noise", test=str(lattices / "noisy" / "0.npy")))
+@pytest.mark.parametrize("empty", [1, 5])
+def test_synthetic_noise_needs_electrons(experiment: Make, tmp_path: Path, empty: int):
+    rng = np.random.default_rng(0)
+    for index in range(5):
+        image = np.zeros((64, 64)) if index < empty else rng.poisson(9, (64, 64))
+        np.save(tmp_path / f"{index}.npy", image.astype(np.float32))
+    with pytest.raises(DataError, match=r"\d\.npy: the regime .* and the mean of this one is 0; remove it"):
+        prepare(experiment("synthetic", train=str(tmp_path)))
 
 
 def test_empty_images_are_refused(experiment: Make, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -9,14 +10,18 @@ from itertools import count
 import numpy as np
 
 from beamwright.data.image import ImageFile
+from beamwright.data.noise_estimates import estimate_noise
 from beamwright.data.pairing import Pair, pair_up
+from beamwright.data.sampling import sample_fields
 from beamwright.data.scanning import scan_images
-from beamwright.errors import DataError
+from beamwright.errors import DataError, DataWarning
 from beamwright.experiment import DataConfig, ImageSet, Regime
 
 __all__ = ["Pair", "Split", "resolve_regime", "split_files"]
 
 _SIZE_TOLERANCE = 0.01
+# Means of two frames have 0.71 of the noise of one: what is less was meant to be cleaner.
+_AS_NOISY = 0.75
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ def split_files(config: DataConfig, *, seed: int) -> Split:
     DataError
         If files cannot be read, there are too few for the shares, targets do not fit, pixel sizes
         contradict the experiment, or the regime needs what the files have not.
+
+    Warns
+    -----
+    DataWarning
+        If targets, taken for clean by ``auto``, are about as noisy as the images.
     """
     pairs = {"train": _load(config.train, config)}
     shares = {}
@@ -72,6 +82,8 @@ def split_files(config: DataConfig, *, seed: int) -> Split:
     pairs |= _draw(pairs["train"], shares, seed)
     split = Split(**{role: tuple(group) for role, group in pairs.items()})
     _check_regime(config, split)
+    if config.regime == "auto":
+        _doubt_targets(split.train)
     return split
 
 
@@ -148,22 +160,53 @@ def _listed(shares: dict[str, float]) -> str:
 
 
 def _check_regime(config: DataConfig, split: Split) -> None:
+    """Refuse, for all roles at once, files that the regime cannot use; shares have the faults of `train`."""
     regime = resolve_regime(config, split)
-    lacking = [image.name for image, target in split.train if target is None]
-    if regime == "clean" and lacking:
-        raise DataError(
-            'data.regime = "clean" needs clean targets, and data.train has none; name them under '
-            "data.train.targets, or choose another regime."
+    named = [role for role in ("train", "validation", "test") if isinstance(getattr(config, role), ImageSet)]
+    faults = [fault for role in named if (fault := _misfit(role, regime, getattr(split, role)))]
+    if faults:
+        raise DataError("\n".join(faults))
+
+
+def _doubt_targets(pairs: Sequence[Pair]) -> None:
+    """Warn where second noisy images were taken for clean ones."""
+    targets = [target for _, target in pairs if target is not None]
+    if not targets:
+        return
+    noisy, clean = (_sigma(group) for group in ([image for image, _ in pairs], targets))
+    if clean > _AS_NOISY * noisy > 0:
+        warnings.warn(
+            "data.regime = auto takes targets for clean images, and these are about as noisy as the inputs "
+            f"(sigma {clean:.3g} and {noisy:.3g} counts): if they are second noisy images of the same "
+            "fields, set data.regime: noise2noise; if they are clean, set data.regime: clean.",
+            DataWarning,
+            stacklevel=3,
         )
-    if regime == "synthetic" and len(lacking) < len(split.train):
-        raise DataError(
-            'data.regime = "synthetic" puts noise on clean images, so that data.train.targets have no use; '
+
+
+def _sigma(files: Sequence[ImageFile]) -> float:
+    """Return the noise of single frames [counts]."""
+    single = [replace(file, kind="images") for file in files]  # both sides by the same estimate
+    return estimate_noise(sample_fields({"": single}, max_pixels=1_000_000))[0].sigma
+
+
+def _misfit(role: str, regime: Regime, pairs: Sequence[Pair]) -> str | None:
+    lacking = [image for image, target in pairs if target is None]
+    if regime == "clean" and lacking:
+        return (
+            f'The regime "clean" needs clean targets, and data.{role} has none; name them under '
+            f"data.{role}.targets, or choose another data.regime."
+        )
+    if regime == "synthetic" and len(lacking) < len(pairs):
+        return (
+            f'The regime "synthetic" puts noise on clean images, so that data.{role}.targets have no use; '
             "remove them."
         )
-    single = [image.name for image, target in split.train if target is None and image.frames < 2]
+    single = [image.name for image in lacking if image.frames < 2]
     if regime == "noise2noise" and single:
         shown = ", ".join(single[:3]) + (f" and {len(single) - 3} more" if len(single) > 3 else "")
-        raise DataError(
-            f'data.regime = "noise2noise" needs files of two or more frames, or second images as targets; '
-            f"these have one frame: {shown}. Use blind_spot for single images."
+        return (
+            'The regime "noise2noise" needs files of two or more frames, or second images as '
+            f"data.{role}.targets; these have one frame: {shown}. Use blind_spot for single images."
         )
+    return None

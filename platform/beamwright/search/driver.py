@@ -256,7 +256,7 @@ def _share(experiment: Experiment, slots: int) -> dict[str, float]:
     if _pauses(experiment):
         # All trials are begun at once then, and only their share of the cores limits how many run.
         cpus = max(cpus, ray.cluster_resources()["CPU"] // slots)
-    return {"cpu": cpus, "gpu": experiment.resources.gpus}
+    return {"cpu": cpus, "gpu": experiment.resources.gpus or 0.0}
 
 
 def _pauses(experiment: Experiment) -> bool:

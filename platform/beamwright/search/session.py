@@ -88,7 +88,7 @@ def check_resources(resources: ResourcesConfig) -> None:
         If not: Ray would wait for ever.
     """
     there = _available()
-    for name, key, wanted in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
+    for name, key, wanted in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus or 0.0)):
         has = there.get(key, 0.0)
         if wanted > has:
             raise ExperimentError(

@@ -90,27 +90,26 @@ def _field(
         return Field(image.name, _noisy_frames(image, target, config, keep=keep))
     frames = Frames((load(image, keep=keep),))
     if regime == "synthetic":
-        clean = np.asarray(frames[0])
-        return Field(image.name, frames, scale=config.noise.dose / float(clean.mean(dtype=np.float64)))
-    if regime == "blind_spot":
-        return Field(image.name, frames)
+        return Field(image.name, frames, scale=config.noise.dose / _positive_mean(image, frames))
     if target is None:
-        raise DataError(
-            f'The regime "clean" needs a target for every image, and {image.name} has none; give '
-            'data.train.targets, or set data.regime to "blind_spot".'
-        )
+        return Field(image.name, frames)
     return Field(image.name, frames, Frames((load(target, keep=keep),)))
+
+
+def _positive_mean(image: ImageFile, frames: Frames) -> float:
+    mean = float(np.mean(frames[0], dtype=np.float64))
+    if mean > 0:
+        return mean
+    raise DataError(
+        f'{image.name}: the regime "synthetic" scales images to data.noise.dose electrons per pixel, and the '
+        f"mean of this one is {mean:g}; remove it, or give images that are proportional to electrons."
+    )
 
 
 def _noisy_frames(image: ImageFile, target: ImageFile | None, config: DataConfig, *, keep: bool) -> Frames:
     """Return frames of one field with independent noise of equal variance."""
     if target is not None:
         return Frames((load(image, keep=keep), load(target, keep=keep)))
-    if image.frames < 2:
-        raise DataError(
-            f'The regime "noise2noise" needs two frames of every field, and {image.name} has one; give '
-            'second frames as data.train.targets, or set data.regime to "blind_spot".'
-        )
     if config.pairs == "frames":
         return Frames((load(image, keep=keep),))
     # Means per frame, so that the model sees the counts of one frame whatever the movie's length.
