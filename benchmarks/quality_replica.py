@@ -100,14 +100,16 @@ def _noise2void(judge: Judge) -> Iterator[Contestant]:
             for field in judge.data.fields["train"]
         ]
     )
-    epochs = ("--epochs", *map(str, EPOCHS))
-    for name, arrays, options, remark in (
-        ("Noise2Void", {"train": train}, (), "trained on the training frames"),
-        ("Noise2Void", {}, ("--each",), "trained on the test image itself"),
-        ("structN2V", {"train": train}, ("--struct",), "horizontal mask, trained on the training frames"),
+    itself = tuple(7 * count for count in EPOCHS)  # an epoch of this small image is a single step
+    for name, arrays, counts, options, remark in (
+        ("Noise2Void", {"train": train}, EPOCHS, (), "trained on the training frames"),
+        ("Noise2Void", {}, itself, ("--each",), "trained on the test image itself"),
+        ("structN2V", {"train": train}, EPOCHS, ("--struct",), "horizontal mask, the training frames"),
     ):
-        found = foreign("noise2void.py", {"predict": images, **arrays}, *options, *epochs)
-        for count in EPOCHS:
+        found = foreign(
+            "noise2void.py", {"predict": images, **arrays}, *options, "--epochs", *map(str, counts)
+        )
+        for count in counts:
             seconds = float(np.mean(found[f"seconds_{count}"]))
             label = f"CAREamics {name}, {count} epochs"
             predict = recorded(images, found[f"epochs_{count}"])

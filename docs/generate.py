@@ -21,20 +21,6 @@ from beamwright.tasks import TASKS
 
 HERE = Path(__file__).resolve().parent
 
-# What the fields' docstrings leave out; a test refuses an entry for a field that has one.
-MEANINGS = {
-    "task": "A registered task: `beamwright list tasks`.",
-    "data": "Which images, in which role; see below.",
-    "seed": "Of everything random: split by shares, suggestions, weights, batches, synthetic noise, masks.",
-    "data.train": "Images to learn from. A path, a list of paths, or a mapping with `images` and `targets`.",
-    "data.noise": "The noise of the regime `synthetic`; see below.",
-    "search.sampler": "Who suggests candidates: `beamwright list samplers`, [search.md](search.md#samplers).",
-    "search.scheduler": "Who stops weak trials: `beamwright list schedulers`, [search.md](search.md#schedulers).",
-    "training.epochs": "Epochs of a trial that nobody stops.",
-    "training.steps_per_epoch": "Steps of the optimiser, each on one batch, between two validations.",
-    "resources.cpus": "Cores per trial, and threads of its training.",
-    "resources.device": "What trials compute on; `auto` prefers a CUDA card, then Apple's, then the CPU.",
-}
 SECTIONS = {
     "data": "Data",
     "data.train": "Image sets",
@@ -85,9 +71,9 @@ RULES = """\
 
 * `search.grace_epochs` must not exceed `training.epochs`.
 * `search.objectives` must contain `quality`; `cmaes` takes one objective only.
-* `search.trials` must not be below `search.population` with the scheduler `pbt`.
-* `resources.device: cpu` needs `resources.gpus: 0`; `cuda` needs `resources.gpus` above 0.
-* `data.regime: synthetic` refuses `data.train.targets`; `clean` needs them.
+* `search.trials` must be 4 at least with the scheduler `pbt`.
+* `resources.device: cpu` contradicts `resources.gpus` above 0, and `cuda` contradicts `resources.gpus: 0`.
+* `data.regime: synthetic` refuses targets in every role; `clean` needs them in every role.
 """
 
 
@@ -112,12 +98,12 @@ def _keys(schema: dict[str, Any], section: dict[str, Any], place: str) -> str:
         is_section = path in SECTIONS and "$ref" in field
         default = "needed" if needed else "" if is_section else _value(field.get("default", {}))
         kind = "section" if is_section and path != "data.train" else _type(field)
-        lines.append(f"| `{name}` | {kind} | {default} | {_meaning(schema, path, field)} |")
+        lines.append(f"| `{name}` | {kind} | {default} | {_meaning(schema, field)} |")
     return "\n".join(lines)
 
 
-def _meaning(schema: dict[str, Any], path: str, field: dict[str, Any]) -> str:
-    text = MEANINGS.get(path) or field.get("description") or _resolved(schema, field).get("description", "")
+def _meaning(schema: dict[str, Any], field: dict[str, Any]) -> str:
+    text = field.get("description") or _resolved(schema, field).get("description", "")
     return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 
@@ -129,7 +115,7 @@ def _type(field: dict[str, Any]) -> str:
         return ", ".join(f"`{item}`" for item in field["enum"])
     if field.get("title") in ("Images", "Targets"):  # one path may stand for a list of one
         return "path or paths"
-    kinds = [_type(item) for item in field.get("anyOf", ()) if item.get("type") != "null"]
+    kinds = [_type(item) for item in field.get("anyOf", field.get("oneOf", ())) if item.get("type") != "null"]
     if kinds:
         return " or ".join(dict.fromkeys(kinds))
     words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}

@@ -45,6 +45,11 @@ NETWORKS = Registry(
         "Ronneberger, Fischer & Brox, MICCAI 2015, arXiv:1505.04597",
     ),
     _network(
+        "unet_resize",
+        "U-Net that upsamples by repetition and convolution: no checkerboard, and it learns faster",
+        "Odena, Dumoulin & Olah, Distill (2016), doi:10.23915/distill.00003",
+    ),
+    _network(
         "resunet",
         "U-Net of residual blocks with strided convolutions",
         "Zhang, Liu & Wang, IEEE GRSL 2018, arXiv:1711.10684",
@@ -120,6 +125,11 @@ def segnet(limits: SpaceLimits) -> Architecture:
 def unet(limits: SpaceLimits) -> Architecture:
     """Return U-Net, with the batch normalisation that its implementations have since gained."""
     return _encoder_decoder(limits, "plain", norm="batch", upsample="transpose")
+
+
+def unet_resize(limits: SpaceLimits) -> Architecture:
+    """Return U-Net with resize-convolutions."""
+    return _encoder_decoder(limits, "plain", norm="batch", upsample="nearest")
 
 
 def resunet(limits: SpaceLimits) -> Architecture:

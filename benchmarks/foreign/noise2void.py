@@ -23,6 +23,9 @@ from careamics import CAREamist  # noqa: E402
 from careamics.config.factories import create_advanced_n2v_config  # noqa: E402
 from pytorch_lightning import Callback, seed_everything  # noqa: E402
 
+GRID = 4
+"""Sides of what its U-Net denoises must be multiples of this [px]."""
+
 
 class Snapshots(Callback):
     """Keep checkpoints after certain epochs: what a training of so many epochs would have ended with.
@@ -67,10 +70,12 @@ def denoise(train: np.ndarray, images: np.ndarray, options: argparse.Namespace) 
         )
         tool.train(train_data=train)
         found: dict[str, np.ndarray] = {}
+        height, width = images.shape[1:]
+        padded = np.pad(images, ((0, 0), (0, -height % GRID), (0, -width % GRID)), mode="reflect")
         for epochs, seconds in snapshots.seconds.items():
-            outputs, _ = tool.predict(images, batch_size=1, checkpoint=snapshots.path(epochs))
-            stack = np.concatenate([np.asarray(item).reshape(-1, *images.shape[1:]) for item in outputs])
-            found[f"epochs_{epochs}"] = stack.astype(np.float32)
+            outputs, _ = tool.predict(padded, batch_size=1, checkpoint=snapshots.path(epochs))
+            stack = np.concatenate([np.asarray(item).reshape(-1, *padded.shape[1:]) for item in outputs])
+            found[f"epochs_{epochs}"] = stack[:, :height, :width].astype(np.float32)
             found[f"seconds_{epochs}"] = np.array(seconds)
     return found
 

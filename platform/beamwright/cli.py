@@ -7,6 +7,9 @@ import shlex
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +21,7 @@ from beamwright.errors import BeamwrightError, BeamwrightWarning, MissingExtraEr
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from beamwright.data import Fingerprint
     from beamwright.tracking import RunFolder
 
 __all__ = ["app", "main"]
@@ -52,6 +56,7 @@ Overrides = Annotated[
         "--set", help="Change a value: [cyan]search.trials=10[/]. May be repeated.", metavar="KEY=VALUE"
     ),
 ]
+Stack = StrEnum("Stack", ("auto", "images", "movie"))
 RunPath = Annotated[
     Path | None, typer.Argument(help="Run folder; by default the latest in ./runs.", show_default=False)
 ]
@@ -146,7 +151,13 @@ def doctor() -> None:
 
 @app.command()
 def inspect(
-    data: Annotated[list[Path], typer.Argument(help="Files, folders or globs.", show_default=False)],
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Files, folders or globs; or one experiment file.", show_default=False),
+    ],
+    stack: Annotated[
+        Stack | None, typer.Option(help="What a file of several frames is.", show_default=False)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the fingerprint as JSON.")] = False,
 ) -> None:
     """Look at images before training: sizes, noise, scale, duplicates, and what is wrong with them."""
@@ -154,7 +165,11 @@ def inspect(
 
     from beamwright.data import describe, fingerprint, scan_images
 
-    found = fingerprint({"data": scan_images([str(path) for path in data])})
+    if len(data) == 1 and data[0].suffix in (".yaml", ".yml"):
+        found = _fingerprint_of(data[0], stack)
+    else:
+        files = scan_images([str(path) for path in data], stack=(stack or Stack.auto).value)
+        found = fingerprint({"data": files})
     print(dumps(found.to_dict(), indent=2) if json else describe(found))
 
 
@@ -175,10 +190,10 @@ def report(path: RunPath = None) -> None:
 @app.command()
 def review(
     path: RunPath = None,
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 6006,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 6006,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others may look on if it is not loopback.")
-    ] = ("127.0.0.1"),
+    ] = "127.0.0.1",
 ) -> None:
     """Start TensorBoard on a run."""
     folder = _open_run(path)
@@ -197,7 +212,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder or .zip; by default inside the run.")
     ] = None,
-    trial: Annotated[int | None, typer.Option(help="Number of a trial; by default the winner.")] = None,
+    trial: Annotated[
+        int | None, typer.Option(help="Number of a trial; by default the winner.", min=0)
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
 ) -> None:
     """Make a bundle of the best model: tested, documented, and free of torch and ray."""
@@ -214,9 +231,11 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File, or folder for several.", show_default=False)
     ],
-    tile: Annotated[int | None, typer.Option(help="Edge of tiles [px]; by default from the memory.")] = None,
-    memory: Annotated[float, typer.Option(help="Memory for one tile [GiB].")] = 1.0,
-    threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.")] = None,
+    tile: Annotated[
+        int | None, typer.Option(help=r"Edge of tiles \[px]; by default from the memory.", min=1)
+    ] = None,
+    memory: Annotated[float, typer.Option(help=r"Memory for one tile \[GiB].", min=0.001)] = 1.0,
+    threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.", min=1)] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there; inputs never are.")
     ] = False,
@@ -224,17 +243,44 @@ def predict(
     """Run a bundle on images of any size; pixel sizes are kept."""
     from beamwright.predict import predict_files
 
-    written = predict_files(
-        bundle,
-        list(map(str, inputs)),
-        output,
-        tile=tile,
-        memory=int(memory * 2**30),
-        threads=threads,
-        overwrite=overwrite,
-    )
+    with _progress_bar() as progress:
+        written = predict_files(
+            bundle,
+            list(map(str, inputs)),
+            output,
+            tile=tile,
+            memory=int(memory * 2**30),
+            threads=threads,
+            overwrite=overwrite,
+            progress=progress,
+        )
     for path in written:
         print(path)
+
+
+def _fingerprint_of(path: Path, stack: Stack | None) -> Fingerprint:
+    """Return what a run of the experiment would find in its data."""
+    from beamwright.data import fingerprint, resolve_regime, split_files
+    from beamwright.experiment import load_experiment
+
+    experiment = load_experiment(path, [f"data.stack={stack.value}"] if stack else ())
+    split = split_files(experiment.data, seed=experiment.seed)
+    return fingerprint(split.inputs(), regime=resolve_regime(experiment.data, split))
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Path, int, int], None] | None]:
+    """Give what shows the frames that are done, or None where nobody looks on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        frames = bar.add_task("predict", total=None)
+        yield lambda path, done, total: bar.update(frames, description=path.name, completed=done, total=total)
 
 
 def _conclude(folder: RunFolder) -> None:
@@ -247,12 +293,19 @@ def _conclude(folder: RunFolder) -> None:
 
 
 def _show_leaderboard(folder: RunFolder) -> None:
-    from beamwright.tracking.leaderboard import leaderboard_rows, leaderboard_table
+    from beamwright.tracking.leaderboard import leaderboard_rows, leaderboard_table, leaderboard_text
     from beamwright.tracking.metrics import metrics_of
 
-    console = _wide_console()
+    console = _console()
     rows, metrics = leaderboard_rows(folder), metrics_of(folder)
-    console.print(leaderboard_table(rows, metrics, title=folder.name, width=console.width))
+    if not any(row.kind == "network" for row in rows):
+        print(f'No trial of "{folder.path}" has figures yet; the run is {folder.state}.')
+    if not rows:
+        return
+    if console.is_terminal:
+        console.print(leaderboard_table(rows, metrics, title=folder.name, width=console.width))
+    else:
+        print(leaderboard_text(rows, metrics), end="")
 
 
 def _open_run(path: Path | None) -> RunFolder:

@@ -85,7 +85,7 @@ class PhysicsWarning(BeamwrightWarning):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean "x"?`` for a mistyped name, or an empty string.
+    """Return `` Did you mean "x"?`` for a mistyped or abbreviated name, or an empty string.
 
     Parameters
     ----------
@@ -94,5 +94,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known
         The names that exist.
     """
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{match[0]}"?' if match else ""
+    known = list(known)
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    match = match or [full for full in known if _abbreviates(name, full)]
+    return f' Did you mean "{match[0]}"?' if len(match) == 1 else ""
+
+
+def _abbreviates(short: str, full: str) -> bool:
+    """Tell whether all letters are in the name in their order, the first as the first: n2n, noise2noise."""
+    letters = iter(full)
+    return len(short) > 1 and short[0] == full[:1] and all(letter in letters for letter in short)

@@ -6,12 +6,22 @@ keeps, so that this file runs again to the same result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from beamwright.errors import ExperimentError, did_you_mean
 
@@ -53,11 +63,35 @@ class ImageSet(_Frozen):
 
 
 def _as_image_set(value: Any) -> Any:
-    return {"images": value} if isinstance(value, (str, Path, list, tuple)) else value
+    if isinstance(value, (str, Path, list, tuple)):
+        return {"images": value}
+    if isinstance(value, (dict, ImageSet)):
+        return value
+    raise ValueError("must be images: a path, a list of paths, or a mapping with images and targets")
+
+
+def _as_share(value: Any) -> Any:
+    if isinstance(value, (int, float)) and 0 < value < 1:
+        return value
+    raise ValueError("must be images or a share between 0 and 1")
+
+
+def _as_value(value: Any) -> Any:
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError("must be one value: a number, a text, true or false")
+
+
+def _branch(value: Any) -> str:
+    return "[images]" if isinstance(value, (str, Path, list, tuple, dict, ImageSet)) else "[share]"
 
 
 Images = Annotated[ImageSet, BeforeValidator(_as_image_set)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_as_share)]
+ImagesOrShare = Annotated[
+    Annotated[Images, Tag("[images]")] | Annotated[Share, Tag("[share]")], Discriminator(_branch)
+]
+Value = Annotated[bool | int | float | str, BeforeValidator(_as_value)]
 
 
 class NoiseConfig(_Frozen):
@@ -77,9 +111,10 @@ class DataConfig(_Frozen):
     """Which images, in which role."""
 
     train: Images
-    validation: Images | Share = 0.2
+    """Images to learn from. A path, a list of paths, or a mapping with ``images`` and ``targets``."""
+    validation: ImagesOrShare = 0.2
     """Images, or the share of the training files that is set aside."""
-    test: Images | Share = 0.2
+    test: ImagesOrShare = 0.2
     """Images, or the share of the training files that is set aside; looked at once, for the winner."""
     regime: Regime = "auto"
     """``auto``: clean if there are targets, noise2noise if files hold several frames, else blind_spot."""
@@ -88,6 +123,7 @@ class DataConfig(_Frozen):
     pairs: Literal["frames", "even_odd"] = "frames"
     """Noise2Noise from a movie: pairs of single frames, or sums of even and of odd frames."""
     noise: NoiseConfig = NoiseConfig()
+    """The noise of the regime ``synthetic``; see below."""
     pixel_size: float | None = Field(None, gt=0)
     """Pixel size [nm], where the headers have none; a header that says otherwise is an error."""
     memory_limit: float = Field(2.0, gt=0)
@@ -101,7 +137,7 @@ class SpaceConfig(_Frozen):
     """A registered space; by default that of the task."""
     networks: tuple[str, ...] | None = None
     """Named networks that are tried first; by default the portfolio of the task. ``[]`` for none."""
-    fix: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    fix: dict[str, Value] = Field(default_factory=dict)
     """Parameters of the space that are held at one value, e.g. ``{width: 16}``."""
     max_parameters: int | None = Field(None, gt=0)
     """Largest number of weights."""
@@ -117,7 +153,9 @@ class SearchConfig(_Frozen):
     """How to search, and when to stop."""
 
     sampler: str = "tpe"
+    """Who suggests candidates: ``beamwright list samplers``."""
     scheduler: str = "asha"
+    """Who stops weak trials: ``beamwright list schedulers``."""
     objectives: tuple[str, ...] = ("quality",)
     """``quality`` (the task's metric) and any of ``parameters``, ``macs``, ``latency``."""
     trials: int = Field(20, ge=1)
@@ -138,7 +176,9 @@ class TrainingConfig(_Frozen):
     """The budget of one trial."""
 
     epochs: int = Field(20, ge=1)
+    """Epochs of a trial that nobody stops."""
     steps_per_epoch: int = Field(50, ge=1)
+    """Steps of the optimiser, each on one batch, between two validations."""
     patience: int | None = Field(None, ge=1)
     """End a trial after this many epochs without a better validation metric."""
     validation_pixels: float = Field(1.0, gt=0)
@@ -153,11 +193,13 @@ class ResourcesConfig(_Frozen):
     """What one trial may use."""
 
     cpus: float = Field(1, gt=0)
+    """Cores per trial, and threads of its training."""
     gpus: float | None = Field(None, ge=0)
     """Cards per trial, fractions share one; by default one where there are any. 0 means the CPU."""
     concurrent: int | None = Field(None, ge=1)
     """Trials at the same time; by default as many as fit."""
     device: Device = "auto"
+    """What trials compute on; ``auto`` prefers a CUDA card, then Apple's, then the CPU."""
     retries: int = Field(1, ge=0)
     """How often a trial whose worker died is started again from its checkpoint."""
 
@@ -166,14 +208,17 @@ class Experiment(_Frozen):
     """A whole experiment."""
 
     task: str
+    """A registered task: ``beamwright list tasks``."""
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the run folder's stem; by default the task's."""
     data: DataConfig
+    """Which images, in which role; see below."""
     space: SpaceConfig = SpaceConfig()
     search: SearchConfig = SearchConfig()
     training: TrainingConfig = TrainingConfig()
     resources: ResourcesConfig = ResourcesConfig()
     seed: int = Field(0, ge=0, lt=2**31)
+    """Of everything random: split by shares, suggestions, weights, batches, synthetic noise, masks."""
     storage: str = "runs"
     """Folder in which runs are kept, relative to the working directory."""
 
@@ -246,6 +291,10 @@ def load_experiment(source: str | Path | dict[str, Any], overrides: Sequence[str
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise ExperimentError(
+            f'"{path}" is a folder, not an experiment file; "beamwright init {path}" writes one for it.'
+        )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -329,15 +378,35 @@ def _explain(error: ValidationError, origin: str) -> str:
         elif fault["type"] == "missing":
             lines.append(f"  {place}: this key is needed.")
         else:
-            message = fault["msg"].removeprefix("Value error, ")
             value = f" (is {fault['input']!r})" if place else ""
-            lines.append(f"  {place + ': ' if place else ''}{message}{value}")
+            lines.append(f"  {place + ': ' if place else ''}{_in_words(fault)}{value}{_proposal(fault)}")
     return "\n".join(lines)
 
 
+_WORDS = {
+    "string_pattern_mismatch": "must be letters, digits, points, - and _, and begin with a letter or digit",
+    "dict_type": "must be a mapping, such as {width: 16}",
+    "model_type": "must be a mapping of keys",
+    "tuple_type": "must be a list",
+}
+
+
+def _in_words(fault: Mapping[str, Any]) -> str:
+    plain = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return _WORDS.get(fault["type"], plain)
+
+
+def _proposal(fault: Mapping[str, Any]) -> str:
+    """Propose one of the names that a literal may have."""
+    if fault["type"] != "literal_error":
+        return ""
+    proposal = did_you_mean(str(fault["input"]), re.findall("'([^']+)'", fault["ctx"]["expected"]))
+    return f".{proposal}" if proposal else ""
+
+
 def _is_branch(part: int | str) -> bool:
-    """Tell the names that pydantic gives to the branches of a union from those of fields."""
-    return isinstance(part, str) and ("[" in part or part in ("float", "ImageSet"))
+    """Tell the branches of a union from fields."""
+    return isinstance(part, str) and part.startswith("[")
 
 
 def _fields_at(place: str) -> list[str]:

@@ -10,6 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def predict_files(
     overwrite
         Replace results that are there; inputs never are.
     progress
-        Called with the input, the number of frames done and that of all its frames.
+        Called after each frame with its file, and the numbers of frames done and of all frames.
 
     Returns
     -------
@@ -92,12 +93,17 @@ def predict_files(
     for job in jobs:
         _check(job.file, loaded)
         loaded.tiling(job.file.shape[-_ndim(loaded) :], tile=tile, memory=memory)
+    total = sum(_count(job.file, loaded) for job in jobs)
+    done = count(1)
     for job in jobs:
-        _run(job, loaded, tile, memory, progress)
+        for _ in _run(job, loaded, tile, memory):
+            if progress:
+                progress(job.file.path, next(done), total)
     return [job.target for job in jobs]
 
 
-def _run(job: _Job, bundle: Bundle, tile: int | None, memory: int, progress: Progress | None) -> None:
+def _run(job: _Job, bundle: Bundle, tile: int | None, memory: int) -> Iterator[None]:
+    """Predict a file; yields after each pass."""
     volume = _ndim(bundle) == 3
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with writing(job.target, job.file) as results:  # (N, H, W)
@@ -109,8 +115,12 @@ def _run(job: _Job, bundle: Bundle, tile: int | None, memory: int, progress: Pro
                 bundle.predict(
                     image, tile=tile, memory=memory, out=out, pixel_size=job.file.pixel_size, name=name
                 )
-            if progress:
-                progress(job.file.path, index + 1, 1 if volume else job.file.frames)
+            yield
+
+
+def _count(file: ImageFile, bundle: Bundle) -> int:
+    """Return how often the model is run on a file."""
+    return 1 if _ndim(bundle) == 3 else file.frames
 
 
 def _ndim(bundle: Bundle) -> int:

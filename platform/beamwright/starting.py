@@ -55,13 +55,15 @@ def write_experiment(path: Path, *, task: str, data: Path) -> Path:
     Raises
     ------
     UnknownNameError, DataError, ExperimentError
-        If there is no such task or no such data, or the file exists.
+        If there is no such task, no such data or no image in them, or the file exists.
     """
+    from beamwright.data import expand_paths
     from beamwright.tasks import TASKS
 
     TASKS[task]
     if not data.exists():
         raise DataError(f'There is no "{data}"; give the folder or the file of your images.')
+    expand_paths(data)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.resolve().stem).strip("-.") or task
     relative = os.path.relpath(data.resolve(), path.resolve().parent)
     try:

@@ -13,6 +13,7 @@ from command_line import beamwright
 
 from beamwright.data import write_image
 from beamwright.experiment import load_experiment
+from beamwright.tracking import RunFolder
 
 
 @pytest.fixture
@@ -77,6 +78,87 @@ def test_inspect_in_words_and_as_json(images: Path) -> None:
     content = json.loads(beamwright("inspect", str(images), "--json").stdout)
     assert content["files"] == {"data": 5}
     assert content["noise"]["sigma"] > 0
+
+
+def test_init_of_an_empty_folder_says_what_images_are(tmp_path: Path) -> None:
+    result = beamwright("init", str(tmp_path), "--output", str(tmp_path / "x.yaml"))
+    assert result.returncode == 2
+    assert "the folder holds no image; known suffixes are .ali," in result.stderr
+    assert not (tmp_path / "x.yaml").exists()
+
+
+def test_inspect_an_experiment_shows_all_roles(images: Path, tmp_path: Path) -> None:
+    (images / "copy.mrc").write_bytes((images / "image0.mrc").read_bytes())
+    experiment = tmp_path / "experiment.yaml"
+    data = {"train": str(images), "validation": str(images / "copy.mrc"), "test": str(images / "image1.mrc")}
+    experiment.write_text(json.dumps({"task": "denoise", "data": data}))
+    result = beamwright("inspect", str(experiment))
+    assert result.returncode == 0, result.stderr
+    assert "train 6, validation 1, test 1" in result.stdout
+    assert "two roles, for instance a test file in the training folder" in " ".join(result.stdout.split())
+
+
+def test_inspect_takes_stacks_as_the_experiment_would(tmp_path: Path) -> None:
+    stack = np.random.default_rng(0).poisson(30, (4, 64, 64)).astype(np.float32)
+    write_image(tmp_path / "stack.npy", stack)
+    experiment = tmp_path / "experiment.yaml"
+    experiment.write_text("task: denoise\ndata: {train: stack.npy}\n")
+    for source in (tmp_path / "stack.npy", experiment):
+        content = json.loads(beamwright("inspect", str(source), "--stack", "images", "--json").stdout)
+        assert sum(content["files"].values()) == 4
+    refused = beamwright("inspect", str(tmp_path / "stack.npy"), "--stack", "film")
+    assert refused.returncode == 2
+    assert all(word in refused.stderr for word in ("--stack", "film", "auto", "images", "movie"))
+
+
+def test_inspect_nothing_names_the_folder_that_was_searched(tmp_path: Path) -> None:
+    result = beamwright("inspect", "nothing", cwd=tmp_path)
+    assert result.stderr == (
+        f"error: nothing: there is no such file or folder; the nearest folder that exists is {tmp_path}.\n"
+    )
+
+
+def test_run_of_a_folder(tmp_path: Path) -> None:
+    result = beamwright("run", str(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr == (
+        f'error: "{tmp_path}" is a folder, not an experiment file; "beamwright init {tmp_path}" writes one '
+        "for it.\n"
+    )
+
+
+def test_a_storage_that_cannot_be_made(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    experiment = tmp_path / "experiment.yaml"
+    experiment.write_text(f"task: denoise\ndata: {{train: '{images}'}}\nstorage: '{tmp_path}/runs'\n")
+    result = beamwright("run", str(experiment))
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f'error: No run can be kept in "{tmp_path}/runs":')
+    assert "Traceback" not in result.stderr
+
+
+def test_a_run_without_trials_says_so(tmp_path: Path) -> None:
+    experiment = load_experiment({"task": "denoise", "data": {"train": "x"}})
+    run = RunFolder.create(tmp_path, "empty", experiment=experiment)
+    result = beamwright("leaderboard", str(run.path))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f'No trial of "{run.path}" has figures yet; the run is interrupted.\n'
+
+
+def test_units_are_in_the_help() -> None:
+    text = beamwright("predict", "--help", env={"COLUMNS": "200"}).stdout
+    assert "Edge of tiles [px]" in text
+    assert "Memory for one tile [GiB]" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "least"), [("--threads", "-3", "1"), ("--tile", "0", "1"), ("--memory", "0", "0.001")]
+)
+def test_settings_of_predict_are_checked(option: str, value: str, least: str) -> None:
+    result = beamwright("predict", "x.zip", "y.mrc", "-o", "z.mrc", option, value, env={"COLUMNS": "200"})
+    assert result.returncode == 2
+    assert option in result.stderr
+    assert f"greater than or equal to {least} " in result.stderr
 
 
 def test_inspect_names_every_bad_file_at_once(images: Path) -> None:

@@ -89,7 +89,7 @@ def test_unknown_keys_get_proposals_and_all_faults_come_at_once() -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("search.trials=0", "search.trials: Input should be greater than or equal to 1 (is 0)"),
+        ("search.trials=0", "search.trials: must be greater than or equal to 1 (is 0)"),
         (
             "search.grace_epochs=50",
             "search.grace_epochs = 50 must not exceed training.epochs = 20; lower the first",
@@ -99,14 +99,23 @@ def test_unknown_keys_get_proposals_and_all_faults_come_at_once() -> None:
         ("resources={device: cpu, gpus: 1}", "contradicts resources.gpus = 1; set gpus: 0"),
         ("resources={device: cuda, gpus: 0}", "contradicts resources.gpus = 0; set gpus: 1"),
         ("search={scheduler: pbt, trials: 3}", "search.trials = 3 is too small a population for pbt"),
-        ("data.test=2", "less than 1"),
+        ("data.test=2", "data.test: must be images or a share between 0 and 1 (is 2)"),
         ("training.epochs=.inf", "training.epochs"),
-        ("name=../x", "name"),
-        ("data.regime=noise2nose", "data.regime"),
+        ("name=../x", "name: must be letters, digits, points, - and _, and begin with a letter or digit (is"),
+        ("data.regime=n2n", "'blind_spot' (is 'n2n'). Did you mean \"noise2noise\"?"),
+        ("data.regime=noise2nose", "(is 'noise2nose'). Did you mean \"noise2noise\"?"),
+        ("data.validation=null", "data.validation: must be images or a share between 0 and 1 (is None)"),
+        ("data.validation={images: 3}", "data.validation.images: must be a list (is 3)"),
+        ("data.train=5", "data.train: must be images: a path, a list of paths, or a mapping with images and"),
+        ("space.fix=8", "space.fix: must be a mapping, such as {width: 16} (is 8)"),
+        ("space.fix={width: [8]}", "space.fix.width: must be one value: a number, a text, true or false (is"),
+        ("search=8", "search: must be a mapping of keys (is 8)"),
     ],
 )
 def test_fields_are_checked_against_each_other(override: str, words: str) -> None:
-    assert words in _message(SMALLEST, override)
+    message = _message(SMALLEST, override)
+    assert words in message
+    assert "breaks 1 rule:" in message
 
 
 @pytest.mark.parametrize("override", ["search.trials", "=3", "a..b=1"])

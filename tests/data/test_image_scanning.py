@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import resource
 import zipfile
 from pathlib import Path
@@ -219,3 +220,13 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"a\.npy: it may not be read; change its permissions"):
         open_image(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [(".tf", ".tif"), (".mcr", ".mrc"), (".py", None), (".mat", None), (".jpg", None)]
+)
+def test_a_suffix_is_proposed_where_it_is_mistyped(tmp_path: Path, wrong: str, right: str | None) -> None:
+    (tmp_path / f"a{wrong}").touch()
+    proposal = f' Did you mean "{right}"?' if right else ""
+    with pytest.raises(DataError, match=re.escape(f'for the suffix "{wrong}".{proposal} Known: .ali')):
+        open_image(tmp_path / f"a{wrong}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 import textwrap
@@ -77,8 +79,8 @@ def test_stacks_go_frame_by_frame(bundle, source, noisy, tmp_path):
         mrc.set_image_stack()
         mrc.voxel_size = 1.5
     seen = []
-    (path,) = predict_files(bundle, source, tmp_path, progress=lambda *step: seen.append(step[1:]))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    (path,) = predict_files(bundle, source, tmp_path, progress=lambda *step: seen.append(step))
+    assert seen == [(source / "stack.mrcs", done, 3) for done in (1, 2, 3)]
     with mrcfile.open(path) as mrc:
         assert mrc.is_image_stack()
         assert float(mrc.voxel_size.x) == pytest.approx(1.5)
@@ -231,3 +233,30 @@ def test_memory_is_bounded_for_images_larger_than_it(bundle_path, source, tmp_pa
     command = [sys.executable, "-c", textwrap.dedent(code), bundle_path, source, tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 64 + 64  # tiles, and the session with its libraries' pages
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_for_terminals_and_on_stderr(bundle_path, noisy, tmp_path, terminal):
+    np.save(tmp_path / "stack.npy", np.stack([noisy] * 3))
+    command = [sys.executable, "-m", "beamwright.cli", "predict", str(bundle_path)]
+    command += [str(tmp_path / "stack.npy"), "-o", str(tmp_path / "out"), "--threads", "1"]
+    reader, writer = pty.openpty() if terminal else os.pipe()
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, text=True, env=environment)
+    os.close(writer)
+    shown = _all_of(reader)
+    assert done.returncode == 0, shown
+    assert done.stdout == f"{tmp_path / 'out' / 'stack.npy'}\n"
+    assert ("stack.npy" in shown) == terminal
+    assert ("100%" in shown) == terminal
+
+
+def _all_of(reader: int) -> str:
+    parts = []
+    try:
+        while part := os.read(reader, 65536):
+            parts.append(part)
+    except OSError:  # how a pseudo-terminal ends
+        pass
+    os.close(reader)
+    return b"".join(parts).decode()

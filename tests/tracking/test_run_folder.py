@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from beamwright.errors import RunError
+from beamwright.experiment import Experiment
 from beamwright.tracking import RunFolder
 
 HOLDER = """
@@ -35,6 +36,25 @@ def test_runs_of_the_same_second_do_not_meet(make_run):
     names = [make_run(states=(), complete=False).name for _ in range(3)]
     assert len(set(names)) == 3
     assert all(name.startswith("lattice-20") for name in names)
+
+
+def _blocked_by_a_file(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def _blocked_by_a_dangling_link(path: Path) -> Path:
+    path.symlink_to(path.parent / "gone")
+    return path
+
+
+@pytest.mark.parametrize("block", [_blocked_by_a_file, _blocked_by_a_dangling_link])
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_storage_that_cannot_be_made_is_one_clear_error(tmp_path: Path, block, below: str):
+    storage = block(tmp_path / "runs") / below
+    experiment = Experiment.model_validate({"task": "denoise", "data": {"train": "x"}})
+    with pytest.raises(RunError, match=r'No run can be kept in ".*": .*\. Set storage to a folder that you'):
+        RunFolder.create(storage, "lattice", experiment=experiment)
 
 
 def test_a_run_without_its_driver_is_interrupted(make_run):

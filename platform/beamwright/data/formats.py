@@ -7,6 +7,7 @@ file; ``opened(file)`` is a context in which the stored array can be indexed, fr
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ def open_file(path: Path) -> tuple[ImageFile, ...]:
     if not ending:
         raise DataError(
             f'{path}: there is no reader for the suffix "{"".join(path.suffixes[-1:])}".'
-            f"{did_you_mean(path.suffix.lower(), READERS)} Known: {', '.join(sorted(READERS))}."
+            f"{_proposal(path.suffix.lower())} Known: {', '.join(sorted(READERS))}."
         )
     try:
         files: tuple[ImageFile, ...] = _module(ending).open_file(path)
@@ -79,6 +80,17 @@ def open_file(path: Path) -> tuple[ImageFile, ...]:
     except Exception as error:
         raise DataError(f"{path}: {reason(error)}") from error
     return files
+
+
+def _proposal(wrong: str) -> str:
+    """Propose a suffix for one that is mistyped, not for one of another kind of file, as .py and .mat are."""
+    letters = Counter(wrong)
+    similar = (
+        known
+        for known in READERS
+        if known[:2] == wrong[:2] and (letters <= Counter(known) or Counter(known) <= letters)
+    )
+    return did_you_mean(wrong, similar)
 
 
 @contextmanager

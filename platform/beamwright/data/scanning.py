@@ -147,7 +147,7 @@ def _walk(folder: Path) -> Iterable[Path]:
 
 def _nearest(path: Path) -> str:
     parents = [parent for parent in path.parents if parent.is_dir()]
-    return f"{parents[0]} exists, look there" if parents else "check its spelling"
+    return f"the nearest folder that exists is {parents[0].absolute()}" if parents else "check its spelling"
 
 
 def _check_pixels(file: ImageFile) -> None:

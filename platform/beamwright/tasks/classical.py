@@ -74,8 +74,8 @@ class Row:
         Evaluations between the best try and its neighbours; 0 where only the grid's values make sense.
     scaled
         Whether the parameter is an intensity.
-    fixed
-        Further parameters from the noise's standard deviation.
+    noise
+        A further parameter, of which 0 and the noise's standard deviation are tried.
     package
         What must be installed.
     """
@@ -86,7 +86,7 @@ class Row:
     grid: tuple[float, ...]
     refine: int = 0
     scaled: bool = False
-    fixed: tuple[str, ...] = ()
+    noise: str = ""
     package: str = "scipy"
 
 
@@ -94,7 +94,7 @@ ROWS = (
     Row("gaussian", gaussian, "sigma", (0.4, 0.8, 1.6, 3.2, 6.4), refine=8),
     Row("median", median, "size", (3, 5, 7, 9, 11)),
     Row("total variation", total_variation, "weight", (0.25, 0.5, 1, 2, 4), 6, True, package="skimage"),
-    Row("non-local means", nonlocal_means, "h", (0.2, 0.4, 0.8, 1.6), 5, True, ("sigma",), package="skimage"),
+    Row("non-local means", nonlocal_means, "h", (0.2, 0.4, 0.8, 1.6), 4, True, "sigma", package="skimage"),
     Row("bm3d", bm3d, "sigma", (0.7, 1.2, 2), 2, True, package="bm3d"),
 )
 
@@ -111,13 +111,20 @@ def tuned(cases: Sequence[Case], data: TaskData) -> Iterator[tuple[str, dict[str
     scale = float(data.fingerprint.noise.sigma or data.std)
     for row in ROWS:
         if importlib.util.find_spec(row.package):
-            parameters = _tune(row, cases, scale)
+            parameters = _tune_row(row, cases, scale)
             yield row.name, parameters, partial(row.predict, **parameters)
 
 
-def _tune(row: Row, cases: Sequence[Case], scale: float) -> dict[str, Any]:
-    """Search a logarithmic grid, then between the neighbours of its best point."""
-    fixed = dict.fromkeys(row.fixed, scale)
+def _tune_row(row: Row, cases: Sequence[Case], scale: float) -> dict[str, Any]:
+    choices: list[dict[str, float]] = [{row.noise: 0.0}, {row.noise: scale}] if row.noise else [{}]
+    tried = [_tune(row, cases, scale, fixed) for fixed in choices]
+    return min(tried, key=lambda found: found[0])[1]
+
+
+def _tune(
+    row: Row, cases: Sequence[Case], scale: float, fixed: dict[str, float]
+) -> tuple[float, dict[str, Any]]:
+    """Search a logarithmic grid, then between the neighbours of its best point: error and parameters."""
     unit = scale if row.scaled else 1
 
     def parameters(value: float) -> dict[str, Any]:
@@ -130,7 +137,7 @@ def _tune(row: Row, cases: Sequence[Case], scale: float) -> dict[str, Any]:
     errors = [error(value) for value in grid]
     best = int(np.argmin(errors))
     if not row.refine:
-        return parameters(grid[best])
+        return errors[best], parameters(grid[best])
     # A best value at the end of the grid may lie beyond it, by a factor of two.
     bounds = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, len(grid) - 1)])
     bounds = bounds[0] - math.log(2) * (best == 0), bounds[1] + math.log(2) * (best == len(grid) - 1)
@@ -140,4 +147,6 @@ def _tune(row: Row, cases: Sequence[Case], scale: float) -> dict[str, Any]:
         method="bounded",
         options={"maxiter": row.refine},
     )
-    return parameters(math.exp(found.x) if found.fun < errors[best] else grid[best])
+    if found.fun < errors[best]:
+        return float(found.fun), parameters(math.exp(found.x))
+    return errors[best], parameters(grid[best])

@@ -9,8 +9,8 @@ import numpy as np
 
 __all__ = ["Mask", "draw_mask", "hide", "interpolate"]
 
-CELL = 8
-"""One pixel of every cell of this edge is hidden [px]: 1.6 % of the image."""
+CELL = 4
+"""One pixel of every cell of this edge is hidden [px]: 6 % of the image."""
 
 Places: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 

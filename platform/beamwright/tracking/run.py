@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -73,6 +73,11 @@ class RunFolder:
             Kept as the resolved file.
         command
             The command line that started the run.
+
+        Raises
+        ------
+        RunError
+            If there can be no such folder.
         """
         now = datetime.now().astimezone()
         run = cls(_make_unique(Path(storage).absolute() / f"{name}-{now:%Y%m%d-%H%M%S}"))
@@ -218,13 +223,18 @@ def find_runs(storage: Path) -> list[RunFolder]:
 
 def _make_unique(path: Path) -> Path:
     """Make the folder, numbered if another run started in the same second."""
-    for count in itertools.count(1):
-        folder = path if count == 1 else path.with_name(f"{path.name}-{count}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            continue
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for count in itertools.count(1):
+            folder = path if count == 1 else path.with_name(f"{path.name}-{count}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise RunError(
+            f'No run can be kept in "{path.parent}": {error.strerror}. Set storage to a folder that you may '
+            "write to."
+        ) from None
     raise AssertionError("unreachable")
 
 
