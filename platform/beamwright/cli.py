@@ -168,7 +168,8 @@ def inspect(
     if len(data) == 1 and data[0].suffix in (".yaml", ".yml"):
         found = _fingerprint_of(data[0], stack)
     else:
-        files = scan_images([str(path) for path in data], stack=(stack or Stack.auto).value)
+        kind: Any = (stack or Stack.auto).value
+        files = scan_images([str(path) for path in data], stack=kind)
         found = fingerprint({"data": files})
     print(dumps(found.to_dict(), indent=2) if json else describe(found))
 

@@ -10,6 +10,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from beamwright.cores import usable_cores
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -48,7 +50,7 @@ def _machine() -> list[tuple[str, str]]:
     return [
         ("system", f"{platform.system()} {platform.release()} on {platform.machine()}"),
         ("python", f"{platform.python_version()} at {sys.executable}"),
-        ("cores", f"{_cores()} usable of {os.cpu_count()}"),
+        ("cores", f"{usable_cores()} usable of {os.cpu_count()}"),
         ("memory", f"{_memory():.1f} GiB"),
         ("free disk", f"{free:.1f} GiB here"),
         ("threads", f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}"),
@@ -105,10 +107,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> float:

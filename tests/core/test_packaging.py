@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,8 @@ ROOTS = {"platform/beamwright": "beamwright", "search_spaces": "beamwright.searc
 LAYERS = {
     "errors": 0,
     "registry": 0,
+    "plain": 0,
+    "cores": 0,
     "experiment": 1,
     "runtime": 1,
     "search_spaces": 2,
@@ -124,3 +127,11 @@ def test_constraints_pin_every_package(repository: Path) -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     assert "torch==2.13.0" in pins
     assert all(line.count("==") == 1 for line in pins)
+
+
+def test_the_files_that_need_a_dependency_exist(repository: Path) -> None:
+    text = (repository / "pyproject.toml").read_text(encoding="utf-8").partition("[project.scripts]")[0]
+    named = set(re.findall(r"[\w/]+\.py\b", text))
+    assert len(named) > 10
+    roots = (repository / "platform" / "beamwright", repository)
+    assert not [name for name in named if not any((root / name).is_file() for root in roots)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beamwright.data import add_noise, even_odd, expected_electrons, open_image, pair_frames, read_pair
+from beamwright.data import add_noise, even_odd, expected_electrons, open_image
 from beamwright.errors import DataError
 from beamwright.experiment import NoiseConfig
 
@@ -55,18 +55,6 @@ def test_noise_needs_intensities(image: np.ndarray) -> None:
         add_noise(image, NoiseConfig(), np.random.default_rng(0))
 
 
-@given(st.integers(2, 50))
-def test_pairs_are_neighbours_and_leave_no_frame_out(frames: int) -> None:
-    pairs = pair_frames(frames)
-    assert {frame for pair in pairs for frame in pair} == set(range(frames))
-    assert all(second == first + 1 for first, second in pairs)
-
-
-def test_pairs_need_two_frames() -> None:
-    with pytest.raises(DataError, match="A pair needs two frames of one field, not 1"):
-        pair_frames(1)
-
-
 @pytest.mark.parametrize("frames", [2, 5, 6])
 def test_even_and_odd_sums_have_equally_many_frames(tmp_path: Path, frames: int) -> None:
     movie = np.random.default_rng(0).integers(0, 60_000, (frames, 16, 20), np.uint16)
@@ -76,8 +64,6 @@ def test_even_and_odd_sums_have_equally_many_frames(tmp_path: Path, frames: int)
     used = movie[: frames // 2 * 2].astype(np.float64)
     np.testing.assert_allclose(even, used[::2].sum(axis=0))
     np.testing.assert_allclose(odd, used[1::2].sum(axis=0))
-    np.testing.assert_array_equal(read_pair(file, pairs="even_odd")[0], even)
-    np.testing.assert_array_equal(read_pair(file, 0)[1], movie[1].astype(np.float32))
 
 
 def test_even_and_odd_sums_need_a_movie(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def make_spec(make_deployable) -> Callable[..., BundleSpec]:
             "trained_on": "12 micrographs of a replica grating",
             "provenance": {"grid.mrc": "ab" * 32},
             "experiment": "task: denoise\nseed: 3\n",
-            "command": "beamwright search grating.yaml",
+            "command": "beamwright run grating.yaml",
             "authors": ("A. Author", "B/C"),
         }
         return BundleSpec(**values | changes)

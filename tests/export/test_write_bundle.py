@@ -9,6 +9,7 @@ import sys
 import textwrap
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from beamwright.errors import BundleError, DataWarning
 from beamwright.export import write_bundle
 from beamwright.export.bioimage import check_package
 from beamwright.export.bundle import _test_input
+from beamwright.export.card import model_card
 from beamwright.export.spec import least_size
 from beamwright.runtime import load_bundle
 from beamwright.search_spaces import Architecture, Stage
@@ -94,10 +96,47 @@ def test_the_card_tells_a_microscopist_what_to_know(bundle):
         "12 micrographs of a replica grating",
         "beamwright predict BUNDLE image.mrc -o denoised.mrc",
         "test_model`: passed",
-        "beamwright search grating.yaml",
+        "beamwright run grating.yaml",
         "    seed: 3",
     ):
         assert text in card
+
+
+def test_the_card_says_where_figures_come_from(make_spec):
+    data = {"created": "2030-01-01", "parity": 0, "opset": 18}
+    measured, trained = (model_card(make_spec(deployed=flag).describe() | data) for flag in (True, False))
+    assert "looked at once), through this ONNX file. A network" in measured
+    assert "looked at once), in the training loop, not through this ONNX file. A network" in trained
+
+
+def test_the_card_names_a_command_that_exists(make_spec):
+    card = model_card(make_spec(command="").describe() | {"created": "2030-01-01", "parity": 0, "opset": 18})
+    assert "    beamwright run experiment.yaml\n" in card
+
+
+def test_no_path_of_the_training_machine_is_in_the_bundle(make_spec, tmp_path):
+    home = "/home/somebody"
+    row = {"name": "gaussian", "parameters": {}, "metrics": {"psnr": 27.0}}
+    row["test"] = {"metrics": {}, "interval": None, "per_image": [{"name": f"{home}/my data/a 1.mrc[3]"}]}
+    spec = make_spec(
+        baselines=[row],
+        provenance={f"{home}/my data/a 1.mrc": "ab" * 32},
+        experiment=f"data:\n  train:\n    images: ['{home}/my data/a b']\nstorage: {home}/x/runs\n",
+        command=f"beamwright run '{home}/my data/e 1.yaml' --set 'data.train=[{home}/x/y, {home}/x/z]'",
+        citations=[("https://doi.org/10.1000/a/b", "10.1000/a/b")],
+        trained_on=f"counts/e- of {home}/x/y/z",
+    )
+    path = write_bundle(spec, tmp_path / "bundle")
+    data = json.loads((path / "beamwright.json").read_text())
+    assert data["baselines"][0]["test"]["per_image"] == [{"name": "my data/a 1.mrc[3]"}]
+    assert list(data["provenance"]) == ["my data/a 1.mrc"]
+    assert data["command"] == "beamwright run 'my data/e 1.yaml' --set 'data.train=[x/y, x/z]'"
+    assert data["citations"][0] == ["https://doi.org/10.1000/a/b", "10.1000/a/b"]
+    assert data["trained_on"] == "counts/e- of y/z"
+    machine = (home, str(tmp_path), sys.prefix, str(Path(__file__).parents[2]), str(Path.home()))
+    for file in path.iterdir():
+        content = file.read_bytes()
+        assert not [place for place in machine if place.encode() in content], file.name
 
 
 def test_the_snippets_of_the_card_run(bundle, monkeypatch):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -64,6 +64,7 @@ def test_a_halo_that_is_too_small_shows():
     assert np.abs(run(network, image, tiling) - network(image[None])[0]).max() > 1e-2
 
 
+@settings(deadline=None)
 @given(st.lists(lengths, min_size=1, max_size=3), st.integers(0, 5), st.integers(1, 4), st.integers(1, 30))
 def test_every_pixel_is_written_once(shape, halo, divisor, extra):
     tile = 2 * -(-max(halo, divisor - 1) // divisor) * divisor + divisor + extra

@@ -4,7 +4,7 @@ from beamwright.data.describing import describe
 from beamwright.data.fingerprints import Fingerprint, Noise
 from beamwright.data.image import ImageFile
 from beamwright.data.inspecting import fingerprint
-from beamwright.data.movies import even_odd, pair_frames, read_pair
+from beamwright.data.movies import even_odd
 from beamwright.data.noise import add_noise, expected_electrons
 from beamwright.data.scanning import expand_paths, open_image, scan_images
 from beamwright.data.splits import Pair, Split, resolve_regime, split_files
@@ -23,8 +23,6 @@ __all__ = [
     "expected_electrons",
     "fingerprint",
     "open_image",
-    "pair_frames",
-    "read_pair",
     "resolve_regime",
     "scan_images",
     "split_files",

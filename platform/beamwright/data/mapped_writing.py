@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from beamwright.data import formats
 from beamwright.data.image import ImageFile
+from beamwright.data.writing import describe_mrc, tiff_options
 from beamwright.errors import DataError
 
 __all__ = ["WRITERS", "writing"]
@@ -61,15 +61,9 @@ def writing(target: Path, file: ImageFile) -> Iterator[Result]:
 def _mrc(path: Path, file: ImageFile) -> Iterator[Result]:
     import mrcfile
 
-    from beamwright.data.mrc import VOLTAGE_LABEL
-
     with mrcfile.new_mmap(path, file.shape, mrc_mode=2, overwrite=True) as mrc:
-        if len(file.shape) == 3 and file.kind != "volume":
-            mrc.set_image_stack()
-        if file.pixel_size is not None:
-            mrc.voxel_size = file.pixel_size * 10  # Å
-        if file.voltage is not None:
-            mrc.add_label(f"{VOLTAGE_LABEL}{file.voltage:.9g}")
+        stack = len(file.shape) == 3 and file.kind != "volume"
+        describe_mrc(mrc, stack=stack, pixel_size=file.pixel_size, voltage=file.voltage)
         yield mrc.data
         header = mrc.header
         header.dmin, header.dmax, header.dmean, header.rms = _statistics(mrc.data)
@@ -80,16 +74,10 @@ def _tiff(path: Path, file: ImageFile) -> Iterator[Result]:
     import tifffile
 
     imagej = 4 * prod(file.shape) < _TIFF_LIMIT
-    metadata: dict[str, Any] = {"axes": "TYX" if len(file.shape) == 3 else "YX"}
-    fields: dict[str, Any] = {}
-    if file.voltage is not None:
-        metadata["voltage_kv"] = file.voltage
-    if file.pixel_size is not None:
-        per_unit = (1 if imagej else 1e7) / file.pixel_size
-        fields = {"resolution": (per_unit, per_unit), "resolutionunit": "NONE" if imagej else "CENTIMETER"}
-        metadata |= {"unit": "nm"} if imagej else {}
-    fields |= {"imagej": imagej, "bigtiff": not imagej, "metadata": metadata, "photometric": "minisblack"}
-    array = tifffile.memmap(path, shape=file.shape, dtype=np.float32, **fields)
+    options = tiff_options(
+        imagej=imagej, stack=len(file.shape) == 3, pixel_size=file.pixel_size, voltage=file.voltage
+    )
+    array = tifffile.memmap(path, shape=file.shape, dtype=np.float32, bigtiff=not imagej, **options)
     yield array
     array.flush()
 

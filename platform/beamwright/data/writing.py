@@ -13,7 +13,7 @@ import numpy as np
 from beamwright.data import formats
 from beamwright.errors import DataError
 
-__all__ = ["write_image"]
+__all__ = ["describe_mrc", "tiff_options", "write_image"]
 
 
 def write_image(
@@ -58,17 +58,22 @@ def write_image(
 def _write_mrc(path: Path, array: np.ndarray, pixel_size: float | None, voltage: float | None) -> None:
     import mrcfile
 
-    from beamwright.data.mrc import VOLTAGE_LABEL
-
     packing = {".gz": "gzip", ".bz2": "bzip2"}.get(path.suffix)
     with mrcfile.new(path, compression=packing) as mrc:
         mrc.set_data(_as_type(array, ("int8", "int16", "uint16", "float16", "float32")))
-        if array.ndim == 3:
-            mrc.set_image_stack()
-        if pixel_size is not None:
-            mrc.voxel_size = pixel_size * 10  # Å
-        if voltage is not None:
-            mrc.add_label(f"{VOLTAGE_LABEL}{voltage:.9g}")
+        describe_mrc(mrc, stack=array.ndim == 3, pixel_size=pixel_size, voltage=voltage)
+
+
+def describe_mrc(mrc: Any, *, stack: bool, pixel_size: float | None, voltage: float | None) -> None:
+    """Write into the header of an open MRC file what its frames, pixels [nm] and voltage [kV] are."""
+    from beamwright.data.mrc import VOLTAGE_LABEL
+
+    if stack:
+        mrc.set_image_stack()
+    if pixel_size is not None:
+        mrc.voxel_size = pixel_size * 10  # Å
+    if voltage is not None:
+        mrc.add_label(f"{VOLTAGE_LABEL}{voltage:.9g}")
 
 
 def _write_tiff(path: Path, array: np.ndarray, pixel_size: float | None, voltage: float | None) -> None:
@@ -76,16 +81,23 @@ def _write_tiff(path: Path, array: np.ndarray, pixel_size: float | None, voltage
 
     # ImageJ's flavour knows these types only, and is what others read the unit nm from.
     imagej = array.dtype.name in ("uint8", "uint16", "float32")
-    metadata: dict[str, Any] = {} if voltage is None else {"voltage_kv": voltage}
-    if imagej:
-        metadata |= {"axes": "TYX" if array.ndim == 3 else "YX", "unit": "nm"}
-    fields: dict[str, Any] = {}
+    options = tiff_options(imagej=imagej, stack=array.ndim == 3, pixel_size=pixel_size, voltage=voltage)
+    tifffile.imwrite(path, array, **options)
+
+
+def tiff_options(
+    *, imagej: bool, stack: bool, pixel_size: float | None, voltage: float | None
+) -> dict[str, Any]:
+    """Return how tifffile writes grey images with their pixel size [nm] and voltage [kV]."""
+    metadata: dict[str, Any] = {"axes": "TYX" if stack else "YX"}
+    options: dict[str, Any] = {"imagej": imagej, "metadata": metadata, "photometric": "minisblack"}
+    if voltage is not None:
+        metadata["voltage_kv"] = voltage
     if pixel_size is not None:
-        per_unit = 1 / pixel_size if imagej else 1e7 / pixel_size
-        fields = {"resolution": (per_unit, per_unit), "resolutionunit": "NONE" if imagej else "CENTIMETER"}
-    elif imagej:
-        del metadata["unit"]
-    tifffile.imwrite(path, array, imagej=imagej, metadata=metadata, photometric="minisblack", **fields)
+        per_unit = (1 if imagej else 1e7) / pixel_size
+        options |= {"resolution": (per_unit, per_unit), "resolutionunit": "NONE" if imagej else "CENTIMETER"}
+        metadata |= {"unit": "nm"} if imagej else {}
+    return options
 
 
 def _write_npy(path: Path, array: np.ndarray, pixel_size: float | None, voltage: float | None) -> None:

@@ -19,7 +19,7 @@ from beamwright.export.bioimage import check_package, write_package
 from beamwright.export.card import model_card
 from beamwright.export.cover import write_cover
 from beamwright.export.onnx import OPSET, export_onnx, parity
-from beamwright.export.spec import BundleSpec, least_size, plain
+from beamwright.export.spec import BundleSpec, least_size
 from beamwright.runtime.bundle import TOLERANCE, load_bundle
 from beamwright.runtime.metadata import FORMAT
 
@@ -76,7 +76,7 @@ def _fill(spec: BundleSpec, folder: Path) -> None:
             f"torch and onnxruntime differ by {difference:.2g} of the output's range, and {TOLERANCE:g} is "
             "allowed; the model is not exported. Train it longer or export another trial."
         )
-    metadata = {"format": FORMAT, **plain(spec.describe())}
+    metadata = {"format": FORMAT, **spec.describe()}
     metadata |= {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "opset": OPSET,

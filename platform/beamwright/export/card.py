@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,8 +51,9 @@ def _figures(data: Mapping[str, Any]) -> str:
     split = (
         "images set aside and looked at once" if role == "test" else "images that the search was steered by"
     )
+    how = "through this ONNX file" if data["deployed"] else "in the training loop, not through this ONNX file"
     return (
-        f"## Figures\n\nMeasured on the {role} split ({split}), through this ONNX file. A network that does "
+        f"## Figures\n\nMeasured on the {role} split ({split}), {how}. A network that does "
         "not beat the classical rows should not be used.\n\n" + "\n".join(lines)
     )
 
@@ -80,8 +80,8 @@ def _training(data: Mapping[str, Any]) -> str:
     trained_on = data["trained_on"] or "The training data are described in the experiment file below."
     noise = f"\n\nNoise: {data['noise']}" if data["noise"] else ""
     return (
-        f"## Trained on\n\n{trained_on}{noise}\n\nThe SHA-256 of all {len(data['provenance'])} files are in "
-        "`beamwright.json`."
+        f"## Trained on\n\n{trained_on}{noise}\n\nFiles with their SHA-256 in `beamwright.json`: "
+        f"{len(data['provenance'])}."
     )
 
 
@@ -156,14 +156,14 @@ and output, which must show noise and no structure.
 
 
 def _reproduction(data: Mapping[str, Any]) -> str:
-    command = data["command"] or "beamwright search experiment.yaml"
+    command = data["command"] or "beamwright run experiment.yaml"
     versions = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
     experiment = "\n".join("    " + line for line in data["experiment"].splitlines())
     resolved = f"\n\nThe resolved experiment:\n\n{experiment}" if experiment else ""
     return f"""
 ## How to reproduce it
 
-    {command if isinstance(command, str) else shlex.join(command)}
+    {command}
 
 Seed {data["seed"]}; {versions}.{resolved}
 """

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
+import yaml
 from torch import nn
 
+from beamwright.plain import plain
 from beamwright.search_spaces import NETWORKS, Architecture, Candidate, estimate_cost
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
-__all__ = ["BundleSpec", "least_size", "plain"]
+__all__ = ["BundleSpec", "least_size"]
 
 _PACKAGES = ("beamwright", "torch", "onnx", "onnxruntime", "numpy", "bioimageio.spec", "bioimageio.core")
 
@@ -44,7 +46,9 @@ class BundleSpec:
     quality, unit
         The primary metric.
     metrics
-        Of the exported model: ``{"validation": {metric: value}, "test": {metric: value}}``.
+        ``{"validation": {metric: value}, "test": {metric: value}}``.
+    deployed
+        Whether the metrics are those of the exported model, and not those of the training loop.
     interval
         95 % interval of the quality on the test split.
     baselines
@@ -78,6 +82,7 @@ class BundleSpec:
     quality: str = "psnr"
     unit: str = "dB"
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    deployed: bool = True
     interval: tuple[float, float] | None = None
     baselines: Sequence[Mapping[str, Any]] = ()
     pixel_size_range: tuple[float, float] | None = None
@@ -114,8 +119,8 @@ class BundleSpec:
         return list("zyx"[-self.architecture.ndim :])
 
     def describe(self) -> dict[str, Any]:
-        """Return the part of ``beamwright.json`` that is known before the export."""
-        return {
+        """Return the part of ``beamwright.json`` that is known before the export, as JSON can hold it."""
+        description = {
             "name": self.name,
             "task": self.task,
             "inputs": [self._tensor("input", self.architecture.in_channels)],
@@ -130,19 +135,21 @@ class BundleSpec:
             "noise": self.noise,
             "trained_on": self.trained_on,
             "quality": {"name": self.quality, "unit": self.unit},
+            "deployed": self.deployed,
             "metrics": {role: dict(values) for role, values in self.metrics.items()},
             "interval": self.interval,
             "baselines": [dict(row) for row in self.baselines],
             "candidate": self.candidate.to_dict(),
             "provenance": dict(self.provenance),
-            "experiment": self.experiment,
-            "command": self.command,
+            "experiment": _portable_experiment(self.experiment) if self.experiment else "",
+            "command": _portable_command(self.command),
             "seed": self.seed,
             "authors": list(self.authors),
             "licence": self.licence,
             "citations": [list(citation) for citation in self.citations] + _sources(self.candidate),
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
         }
+        return cast("dict[str, Any]", portable(plain(description)))
 
     def _tensor(self, name: str, channels: int) -> dict[str, Any]:
         axes = ["batch", "channel", *self.axes]
@@ -158,15 +165,36 @@ def least_size(halo: int | None, divisor: int, *, edge: int = 1) -> int:
     return -(-max(edge, 2 * (halo or 0) + 1) // divisor) * divisor
 
 
-def plain(value: Any) -> Any:
-    """Return what JSON can hold: numpy's numbers as Python's, what is not finite as None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (np.generic, np.ndarray)):
-        return plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+_PATH = re.compile(r"(?<![\w.~:/])/(?:[^\s/,;:'\"()\[\]{}]+/)+[^\s/,;:'\"()\[\]{}]*")
+
+
+def portable(value: Any) -> Any:
+    """Return metadata whose absolute paths have their last two parts only: a bundle is shared, a disk is not.
+
+    A text that begins as a path does is one, spaces and all; in other texts paths end at a space.
+    """
+    if isinstance(value, dict):
+        return {portable(key): portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value.startswith("/") and "\n" not in value:
+        return _shorten(value)
+    return _PATH.sub(lambda match: _shorten(match[0]), value)
+
+
+def _shorten(path: str) -> str:
+    return "/".join([part for part in path.split("/") if part][-2:])
+
+
+def _portable_command(command: str) -> str:
+    """Shorten word by word: quoted paths may have spaces."""
+    return shlex.join(map(portable, shlex.split(command)))
+
+
+def _portable_experiment(experiment: str) -> str:
+    return yaml.safe_dump(portable(yaml.safe_load(experiment)), sort_keys=False, allow_unicode=True)
 
 
 def _sources(candidate: Candidate) -> list[list[str]]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import onnxruntime
 
+from beamwright.cores import usable_cores
 from beamwright.errors import BundleError
 
-__all__ = ["available_threads", "open_session"]
+__all__ = ["open_session"]
 
 # An entry of TensorProto.external_data must carry the key "location"; protobuf allows padded varints.
 _EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
-
-
-def available_threads() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def open_session(model: bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -43,7 +36,7 @@ def open_session(model: bytes, *, threads: int | None = None) -> onnxruntime.Inf
             "export it with the weights inside."
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or available_threads()
+    options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     # Patterns are kept per shape and double the memory of tiled images; the arena alone is as fast.
     options.enable_mem_pattern = False

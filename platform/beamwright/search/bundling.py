@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beamwright.errors import RunError
-from beamwright.experiment import Experiment
 from beamwright.export import BundleSpec, write_bundle
 from beamwright.search.deploy import deploy
 from beamwright.search.finish import find_winner
@@ -65,8 +65,8 @@ def export_run(
         quality=task.quality.name,
         unit=task.quality.unit,
         baselines=run.baselines(),
-        provenance=_portable(data.provenance),
-        experiment=_portable_experiment(experiment),
+        provenance=data.provenance,
+        experiment=experiment.to_yaml(),
         command=run.status.command,
         seed=experiment.seed,
         **figures,
@@ -105,26 +105,6 @@ def _example(task: Task, data: TaskData) -> Any:
     return task.examples(lambda image: image, data, "validation", count=1)[0]["input"]
 
 
-def _portable_experiment(experiment: Experiment) -> str:
-    content = experiment.model_dump(mode="json")
-    for role in ("train", "validation", "test"):
-        images = content["data"][role]
-        if isinstance(images, dict):
-            content["data"][role] = {
-                key: [_shorten(path) for path in paths] if paths else paths for key, paths in images.items()
-            }
-    return Experiment.model_validate(content).to_yaml()
-
-
-def _shorten(path: str) -> str:
-    return "/".join(Path(path).parts[-2:])
-
-
-def _portable(provenance: Any) -> dict[str, str]:
-    """Name files by their last folder: a bundle is shared, the paths of a machine are not."""
-    return {_shorten(path): digest for path, digest in provenance.items()}
-
-
 def _describe(found: Fingerprint) -> dict[str, Any]:
     noise = found.noise
     share = "" if noise.poisson_share is None else f", {noise.poisson_share:.0%} of its variance Poisson"
@@ -135,5 +115,10 @@ def _describe(found: Fingerprint) -> dict[str, Any]:
             f"standard deviation {noise.sigma:.4g} counts{share}; neighbours correlated by "
             f"{noise.correlation_x:.2f} along x and {noise.correlation_y:.2f} along y"
         ),
-        "trained_on": f"{found.files.get('train', 0)} files, {found.frames.get('train', 0)} frames",
+        "trained_on": f"{_count(found.files, 'file')}, {_count(found.frames, 'frame')}",
     }
+
+
+def _count(counts: Mapping[str, int], what: str) -> str:
+    number = counts.get("train", 0)
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -69,6 +69,8 @@ def run_search(experiment: Experiment, *, command: str = "", console: Console | 
     run.write("fingerprint.json", plan.data.fingerprint.to_dict())
     run.write("units.json", plan.data.units)
     console.print(f"run {run.path}", highlight=False, soft_wrap=True)
+    for warning in plan.data.fingerprint.warnings:
+        console.print(f"! {warning}", highlight=False, soft_wrap=True, markup=False)
     with run.lock():
         _drive(run, plan, console)
     return run

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import ray
 
+from beamwright.cores import usable_cores
 from beamwright.errors import ExperimentError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def open_session(*, gpus: int | None = None) -> Iterator[None]:
     try:
         ray.init(
             address="local",  # a plain init attaches to whatever cluster it finds
-            num_cpus=_cores(),
+            num_cpus=usable_cores(),
             num_gpus=gpus,
             include_dashboard=False,
             log_to_driver=False,
@@ -130,8 +131,4 @@ def _available() -> dict[str, float]:
         return dict(ray.cluster_resources())
     import torch
 
-    return {"CPU": float(_cores()), "GPU": float(torch.cuda.device_count())}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"CPU": float(usable_cores()), "GPU": float(torch.cuda.device_count())}

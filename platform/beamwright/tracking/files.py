@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 from pathlib import Path
 from typing import Any
+
+from beamwright.plain import plain
 
 __all__ = ["append_line", "read_json", "read_lines", "write_bytes", "write_json", "write_text"]
 
@@ -60,19 +61,6 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return []
     parsed = (_parse(line) for line in content.splitlines())
     return [line for line in parsed if line is not None]
-
-
-def plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: numpy scalars unwrapped, NaN and infinities as ``None``."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "tolist"):  # numpy and torch
-        return plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_torn(file: Any) -> bool:
