@@ -19,7 +19,7 @@ def measure_latency(
     *,
     channels: int = 1,
     threads: int = 1,
-    repeats: int = 5,
+    repeats: int = 3,
 ) -> float:
     """Time an ONNX model on the CPU.
 
