@@ -84,6 +84,8 @@ class Progress(Transient, Callback):
         mark = "  best so far" if self._is_best(record, records) else ""
         reason = f"  ({record.reason})" if record.state in ("failed", "infeasible") else ""
         trained = sum(item.state in ("finished", "stopped", "failed") for item in records)
+        if record.state == "infeasible":
+            return rf"\[{trained}/{self._experiment.search.trials}] {record.label} skipped{reason}"
         return (
             rf"\[{trained}/{self._experiment.search.trials}] {record.label} {record.state} after "
             f"{record.epochs} epochs, {format_seconds(record.seconds)}{figure}{mark}{reason}"
