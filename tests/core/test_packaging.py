@@ -12,6 +12,7 @@ from pathlib import Path
 ROOTS = {"platform/beamwright": "beamwright", "search_spaces": "beamwright.search_spaces"}
 LAYERS = {
     "errors": 0,
+    "faults": 0,
     "registry": 0,
     "plain": 0,
     "cores": 0,
@@ -27,7 +28,7 @@ LAYERS = {
     "testing": 5,
 }
 HEAVY = {"torch", "ray", "optuna", "skimage", "tensorboard", "onnx", "bioimageio", "plotly"}
-LIGHT = {"errors", "registry", "experiment", "runtime", "data", "predict", "cli", "starting"}
+LIGHT = {"errors", "faults", "registry", "experiment", "runtime", "data", "predict", "cli", "starting"}
 
 
 def _modules(repository: Path) -> dict[str, Path]:
