@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ SECONDS = float(os.environ.get("BEAMWRIGHT_BENCH_TRIAL", "60"))
 """Of a trial."""
 REPEATS = int(os.environ.get("BEAMWRIGHT_BENCH_REPEATS", "2"))
 """Once, or twice in opposite order."""
+EPOCHS = int(os.environ.get("BEAMWRIGHT_BENCH_EPOCHS", "0"))
+"""Of a trial; 0: as many as fill the seconds, which needs a quiet machine to find out."""
 STEPS = 25
 VALIDATION = 0.26
 """Pixels of validation after every epoch [megapixel]."""
@@ -39,36 +42,54 @@ def measure(folder: Path = WORK / "overhead") -> Section:
     """Time the plain loop and the search, one after the other, then in opposite order."""
     shutil.rmtree(folder, ignore_errors=True)
     write_lattices(folder)
-    epochs = _epochs(folder)
-    times: dict[str, list[float]] = {"search": [], "loop": []}
+    epochs = EPOCHS or _epochs(folder)
+    times: dict[str, list[_Times]] = {"search": [], "loop": []}
     for order in (("search", "loop"), ("loop", "search"))[:REPEATS]:
         for what in order:
             times[what].append((_search if what == "search" else _loop)(folder, epochs))
-    search, loop = (sum(times[name]) / REPEATS for name in ("search", "loop"))
+    search, loop = (_mean(times[name]) for name in ("search", "loop"))
     rows = [
-        [
-            "`beamwright run`, from start to the end of the last trial",
-            *(f"{value:.0f}" for value in times["search"]),
-            f"{search:.0f}",
-        ],
-        [
-            "the same trainings in a plain loop of two processes",
-            *(f"{value:.0f}" for value in times["loop"]),
-            f"{loop:.0f}",
-        ],
+        _row("`beamwright run`, from start to the end of the last trial", times["search"]),
+        _row("the same trainings in a plain loop of two processes", times["loop"]),
     ]
     text = f"""\
-{TRIALS} trials of the named U-Net, {epochs} epochs each, about {loop / TRIALS * WORKERS:.0f} s;
+{TRIALS} trials of the named U-Net, {epochs} epochs each, about {search.training / TRIALS * WORKERS:.0f} s;
 {WORKERS} workers of one thread, no scheduler. Both sides are timed from the start of their process to the end
 of the last trial: imports, reading of the data, training and validation. The search also writes checkpoints,
 curves and TensorBoard's images, exports every trial to ONNX and measures it in onnxruntime; the loop
 does not.
 
-{table(["", *("first [s]", "second [s]")[:REPEATS], "mean [s]"], rows)}
+The epochs themselves are timed on both sides, and each total is divided by them: what else this machine does
+slows both down, but not alike.
 
-Ratio: **{search / loop:.2f}** (aim: 1.10 or less for trials of a minute).
+{table(["", "total [s]", "epochs, per worker [s]", "total / epochs"], rows)}
+
+Ratio of the last column: **{search.share / loop.share:.2f}** (aim: 1.10 or less for trials of a minute);
+of the totals: {search.total / loop.total:.2f}.
 """
     return Section("search_overhead", "Overhead of a search", text)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Seconds from start to end, and those spent in epochs by each worker."""
+
+    total: float
+    training: float
+
+    @property
+    def share(self) -> float:
+        return self.total / self.training
+
+
+def _mean(times: list[_Times]) -> _Times:
+    count = len(times)
+    return _Times(sum(time.total for time in times) / count, sum(time.training for time in times) / count)
+
+
+def _row(name: str, times: list[_Times]) -> list[str]:
+    mean = _mean(times)
+    return [name, f"{mean.total:.0f}", f"{mean.training:.0f}", f"{mean.share:.3f}"]
 
 
 def _experiment(folder: Path, epochs: int) -> dict[str, Any]:
@@ -94,14 +115,8 @@ def _fixed() -> dict[str, Any]:
 
 def _epochs(folder: Path) -> int:
     """Return how many epochs fill a trial, both workers busy."""
-    path = _write(folder, _experiment(folder, epochs=3))
-    start = time.perf_counter()
-    _run_workers(path, [[0], [1]], folder)
-    once = time.perf_counter() - start
-    path = _write(folder, _experiment(folder, epochs=9))
-    start = time.perf_counter()
-    _run_workers(path, [[0], [1]], folder)
-    return max(3, round(SECONDS / ((time.perf_counter() - start - once) / 6)))
+    path = _write(folder, _experiment(folder, epochs=4))
+    return max(3, round(SECONDS / (_run_workers(path, [[0], [1]]) / 4)))
 
 
 def _write(folder: Path, experiment: dict[str, Any]) -> Path:
@@ -110,40 +125,46 @@ def _write(folder: Path, experiment: dict[str, Any]) -> Path:
     return path
 
 
-def _search(folder: Path, epochs: int) -> float:
-    """Run the search and return the seconds until its last trial ended."""
+def _search(folder: Path, epochs: int) -> _Times:
+    """Run the search, and time it until its last trial ended."""
     path = _write(folder, _experiment(folder, epochs))
     start = time.time()
     beamwright("run", path)
-    run = RunFolder.latest(folder / "runs")
-    return (
-        max((run.path / "trials" / f"{n:04d}" / "best.onnx").stat().st_mtime for n in range(TRIALS)) - start
-    )
+    trials = [RunFolder.latest(folder / "runs").trial(number) for number in range(TRIALS)]
+    # The model is written before it is measured; its folder's last write is the trial's end.
+    ends = [max(path.stat().st_mtime for path in trial.path.iterdir()) for trial in trials]
+    spent = sum(epoch["seconds"] for trial in trials for epoch in trial.metrics())
+    return _Times(max(ends) - start, spent / WORKERS)
 
 
-def _loop(folder: Path, epochs: int) -> float:
+def _loop(folder: Path, epochs: int) -> _Times:
     path = _write(folder, _experiment(folder, epochs))
     start = time.perf_counter()
-    _run_workers(path, [list(range(worker, TRIALS, WORKERS)) for worker in range(WORKERS)], folder)
-    return time.perf_counter() - start
+    spent = _run_workers(path, [list(range(worker, TRIALS, WORKERS)) for worker in range(WORKERS)])
+    return _Times(time.perf_counter() - start, spent)
 
 
-def _run_workers(path: Path, shares: list[list[int]], folder: Path) -> None:
-    """Run each share of the trials in a process of its own."""
+def _run_workers(path: Path, shares: list[list[int]]) -> float:
+    """Run each share of the trials in a process of its own; return the mean seconds of its epochs."""
     command = [sys.executable, str(Path(__file__).resolve()), str(path)]
     variables = os.environ | {"OMP_NUM_THREADS": "1"}
-    workers = [subprocess.Popen([*command, *map(str, share)], env=variables) for share in shares]
-    codes = [worker.wait() for worker in workers]
-    if any(codes):
-        raise RuntimeError(f"The plain loop failed: {codes}.")
+    workers = [
+        subprocess.Popen([*command, *map(str, share)], env=variables, stdout=subprocess.PIPE, text=True)
+        for share in shares
+    ]
+    printed = [worker.communicate()[0] for worker in workers]
+    if any(worker.returncode for worker in workers):
+        raise RuntimeError("The plain loop failed.")
+    return sum(map(float, printed)) / len(shares)
 
 
-def train(path: Path, numbers: list[int]) -> None:
-    """Train candidates of the search, one after the other: the plain loop."""
+def train(path: Path, numbers: list[int]) -> float:
+    """Train candidates of the search one after the other, the plain loop; return the seconds of epochs."""
     experiment = load_experiment(path)
     task = TASKS.load(experiment.task)()
     data = task.prepare(experiment)
     runs = sorted(Path(experiment.storage).glob("*/trials"))
+    spent = 0.0
     for number in numbers:
         trainer = Trainer(
             _candidate(runs, number, data),
@@ -154,7 +175,8 @@ def train(path: Path, numbers: list[int]) -> None:
             seed=experiment.seed,
         )
         for _ in range(experiment.training.epochs):
-            trainer.run_epoch()
+            spent += trainer.run_epoch()["seconds"]
+    return spent
 
 
 def _candidate(runs: list[Path], number: int, data: Any) -> Candidate:
@@ -168,4 +190,4 @@ def _candidate(runs: list[Path], number: int, data: Any) -> Candidate:
 
 
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]])
+    print(train(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]]))

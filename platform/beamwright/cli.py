@@ -235,7 +235,7 @@ def predict(
     tile: Annotated[
         int | None, typer.Option(help=r"Edge of tiles \[px]; by default from the memory.", min=1)
     ] = None,
-    memory: Annotated[float, typer.Option(help=r"Memory for one tile \[GiB].", min=0.001)] = 1.0,
+    memory: Annotated[float, typer.Option(help=r"Memory for one tile \[GiB].", min=0.001)] = 2.0,
     threads: Annotated[int | None, typer.Option(help="Threads; by default one per core.", min=1)] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there; inputs never are.")

@@ -23,10 +23,9 @@ from beamwright.runtime.tiles import Tiling, predict_image
 
 __all__ = ["MEMORY", "TOLERANCE", "Bundle", "load_bundle", "relative_difference"]
 
-MEMORY = 2**30
-"""What the network's intermediate images may take by default [byte].
-
-Touching more memory for the first time costs more than the overlap of tiles does."""
+MEMORY = 2**31
+"""What the network's intermediate images may take by default [byte]: whole images of 2048 x 2048 pixels for
+a denoiser as searches find them, and overlaps of a few percent beyond that."""
 TOLERANCE = 1e-4
 """Largest difference that counts as the same numbers, relative to the range of the output."""
 _LIMITS = {

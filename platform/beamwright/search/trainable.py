@@ -200,7 +200,7 @@ class SearchTrial(tune.Trainable):
             return
         self._logger.epoch(metrics)
         epochs = self._context.experiment.training.epochs
-        if metrics["epoch"] in (1, epochs // 4, epochs // 2, epochs):
+        if metrics["epoch"] in (1, epochs // 2, epochs):
             data = self._context.data
             examples = self._task.examples(self._trainer.predict, data, "validation")
             self._logger.images(examples, epoch=metrics["epoch"], pixel_size=data.pixel_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,10 +15,10 @@ from beamwright.tracking.files import write_bytes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Example", "load_examples", "make_panel", "make_tiles", "save_examples"]
+__all__ = ["Example", "crop_example", "load_examples", "make_panel", "make_tiles", "save_examples"]
 
 Example = Mapping[str, "NDArray[np.float32] | None"]
-"""``input``, ``output`` and, where there is one, ``target``: each (H, W)."""
+"""``input``, ``output`` and, where there is one, ``target``: (H, W), or (C, H, W) of which the first shows."""
 
 _LABELS = {"input": "noisy", "output": "result", "target": "target"}
 _GAP, _HEADER = 6, 22  # [px]
@@ -36,14 +36,22 @@ def save_examples(path: Path, examples: Sequence[Example], *, side: int = 256, m
         How many are kept.
     """
     arrays = {
-        f"{index}_{role}": _crop(np.asarray(example[role], dtype=np.float32), side)
+        f"{index}_{role}": array
         for index, example in enumerate(examples[:most])
-        for role in _LABELS
-        if example.get(role) is not None
+        for role, array in crop_example(example, side).items()
     }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy types keywords as allow_pickle
     write_bytes(path, buffer.getvalue())
+
+
+def crop_example(example: Example, side: int = 256) -> dict[str, NDArray[np.float32]]:
+    """Return the centres of the images that there are, (side, side) at most: pixels stay pixels."""
+    return {
+        role: _crop(_first(np.asarray(image, dtype=np.float32)), side)
+        for role in _LABELS
+        if (image := example.get(role)) is not None
+    }
 
 
 def load_examples(path: Path) -> list[dict[str, NDArray[np.float32]]]:
@@ -65,7 +73,7 @@ def make_tiles(example: Example) -> dict[str, tuple[NDArray[np.uint8], NDArray[n
     percentiles of the target, or of the result where there is none, with a margin for the noise.
     """
     images = {
-        label: np.nan_to_num(np.asarray(example[role], dtype=np.float64))
+        label: np.nan_to_num(_first(np.asarray(example[role], dtype=np.float64)))
         for role, label in _LABELS.items()
         if example.get(role) is not None
     }
@@ -107,6 +115,11 @@ def make_panel(example: Example, *, pixel_size: float | None = None) -> NDArray[
 
 def _field(width: int, pixel_size: float | None) -> str:
     return f", {width * pixel_size:.3g} nm wide" if pixel_size else f", {width} px wide"
+
+
+def _first(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the channel that is shown (H, W)."""
+    return image[0] if image.ndim == 3 else image
 
 
 def _crop(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from beamwright.tracking.images import Example, make_panel
+from beamwright.tracking.images import Example, crop_example, make_panel
 
 __all__ = ["TensorBoardLogger"]
 
@@ -89,7 +89,7 @@ class TensorBoardLogger:
         self._write(_session_end(success=state in ("finished", "stopped")))
 
     def images(self, examples: Sequence[Example], *, epoch: int, pixel_size: float | None = None) -> None:
-        """Write panels of input, result and target with their spectra.
+        """Write panels of the centres of input, result and target, with their spectra.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class TensorBoardLogger:
             [nm].
         """
         for index, example in enumerate(examples):
-            panel = make_panel(example, pixel_size=pixel_size)
+            panel = make_panel(crop_example(example), pixel_size=pixel_size)
             self._writer.add_image(f"images/{index}", panel, epoch, dataformats="HW")
         self._writer.flush()
 
