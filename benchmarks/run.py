@@ -10,7 +10,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from results import update
 
-NAMES = ("startup", "predict_throughput", "search_overhead", "quality_replica", "quality_lattice")
+NAMES = (
+    "startup",
+    "predict_throughput",
+    "search_overhead",
+    "quality_replica",
+    "quality_lattice",
+    "simulator",
+)
 
 
 def main() -> None:

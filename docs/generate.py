@@ -24,7 +24,9 @@ HERE = Path(__file__).resolve().parent
 SECTIONS = {
     "data": "Data",
     "data.train": "Image sets",
+    "data.train.simulate": "Simulated images",
     "data.noise": "Synthetic noise",
+    "data.patterns": "Scan patterns",
     "space": "Space",
     "search": "Search",
     "training": "Training",
@@ -74,6 +76,7 @@ RULES = """\
 * `search.trials` must be 4 at least with the scheduler `pbt`.
 * `resources.device: cpu` contradicts `resources.gpus` above 0, and `cuda` contradicts `resources.gpus: 0`.
 * `data.regime: synthetic` refuses targets in every role; `clean` needs them in every role.
+* `simulate` stands instead of `images` and `targets`, in any role, and needs `data.regime: synthetic` (or `auto`).
 """
 
 
@@ -86,7 +89,9 @@ def _follow(schema: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _resolved(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
-    return schema["$defs"][field["$ref"].rsplit("/", 1)[1]] if "$ref" in field else field
+    """Return the schema that a field refers to, if need be as one of two: the other says that it may be left out."""
+    reference = next((item["$ref"] for item in (field, *field.get("anyOf", ())) if "$ref" in item), None)
+    return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else field
 
 
 def _keys(schema: dict[str, Any], section: dict[str, Any], place: str) -> str:
@@ -95,7 +100,7 @@ def _keys(schema: dict[str, Any], section: dict[str, Any], place: str) -> str:
     for name, field in section["properties"].items():
         path = f"{place}.{name}".lstrip(".")
         needed = name in section.get("required", ())
-        is_section = path in SECTIONS and "$ref" in field
+        is_section = path in SECTIONS and _resolved(schema, field) is not field
         default = "needed" if needed else "" if is_section else _value(field.get("default", {}))
         kind = "section" if is_section and path != "data.train" else _type(field)
         lines.append(f"| `{name}` | {kind} | {default} | {_meaning(schema, field)} |")
@@ -157,9 +162,9 @@ def _parameters() -> str:
     return "\n".join(lines)
 
 
-def _metrics() -> str:
+def _metrics(task: str) -> str:
     lines = ["| metric | unit | better | what it is |", "|---|---|---|---|"]
-    for metric in TASKS.load("denoise").metrics:
+    for metric in TASKS.load(task).metrics:
         better = "higher" if metric.maximise else "lower"
         lines.append(f"| `{metric.name}` | {metric.unit or '1'} | {better} | {metric.summary} |")
     return "\n".join(lines)
@@ -185,7 +190,8 @@ BLOCKS = {
     "samplers": lambda: _entries(SAMPLERS),
     "schedulers": lambda: _entries(SCHEDULERS),
     "parameters": _parameters,
-    "metrics": _metrics,
+    "metrics": lambda: _metrics("denoise"),
+    "inpaint_metrics": lambda: _metrics("inpaint"),
     "fingerprint": lambda: _fields(Fingerprint),
     "noise": lambda: _fields(Noise),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -81,11 +82,19 @@ class Architecture(Record):
     norm: Norm = "none"
     activation: Activation = "relu"
     residual: bool = False
-    """The network predicts what is to be added to its input."""
+    """The network predicts what is to be added to its input; with `prefill`, to the filled image."""
+    prefill: tuple[float, ...] = ()
+    """Scales of the Gaussians that first fill in what was not measured [px], ascending; the input is then
+    values and their weights."""
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:
-        if self.residual and self.in_channels != self.out_channels:
+        if self.prefill and (self.in_channels != 2 or self.prefill[0] <= 0 or _unsorted(self.prefill)):
+            raise ValueError(
+                f"prefill = {self.prefill} must be scales above 0 px, ascending, of a network that takes "
+                f"values and weights: in_channels = 2, not {self.in_channels}."
+            )
+        if self.residual and not self.prefill and self.in_channels != self.out_channels:
             raise ValueError(
                 f"residual adds input to output, so in_channels = {self.in_channels} must equal "
                 f"out_channels = {self.out_channels}; set residual to false."
@@ -97,6 +106,11 @@ class Architecture(Record):
                 'set downsample to "max".'
             )
         return self
+
+    @property
+    def feature_channels(self) -> int:
+        """What the first stage takes: the input, and of every scale of `prefill` an image and a density."""
+        return self.in_channels + 2 * len(self.prefill)
 
     @property
     def divisor(self) -> int:
@@ -128,3 +142,7 @@ class Architecture(Record):
             else:
                 groups.append([stage])
         return tuple(tuple(group) for group in groups)
+
+
+def _unsorted(values: tuple[float, ...]) -> bool:
+    return any(one >= two for one, two in itertools.pairwise(values))

@@ -18,6 +18,7 @@ from beamwright.search_spaces.layers import (
     make_upsample,
     pad_to_multiple,
 )
+from beamwright.search_spaces.prefill import Prefill
 from beamwright.search_spaces.receptive import receptive_radius
 from beamwright.search_spaces.recipe import Initialiser
 
@@ -82,6 +83,7 @@ class Network(nn.Module):
         self.architecture = architecture
         self.divisor = architecture.divisor
         self.halo = receptive_radius(architecture) if architecture.is_local else None
+        self.prefill = Prefill(architecture.prefill, ndim=architecture.ndim) if architecture.prefill else None
         self.encoder = _make_encoder(architecture)
         last = architecture.stages[-1].width
         self.bottleneck = _BOTTLENECKS[architecture.bottleneck](architecture, last)
@@ -91,7 +93,8 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, Cin, *spatial)`` to ``(B, Cout, *spatial)``."""
-        y = pad_to_multiple(x, self.divisor)
+        features_in, base = self.prefill(x) if self.prefill else (x, x)
+        y = pad_to_multiple(features_in, self.divisor)
         features = []
         for level in self.encoder:
             y = level(y)
@@ -100,7 +103,9 @@ class Network(nn.Module):
         y = self.head(self._decode(features))
         for axis in range(2, x.ndim) if self.divisor > 1 else ():
             y = y.narrow(axis, 0, x.shape[axis])
-        return x + y if self.architecture.residual else y
+        if not self.architecture.residual:
+            return y
+        return base + y if self.prefill is None else torch.cat([base + y[:, :1], y[:, 1:]], 1)
 
     def _decode(self, features: list[Tensor]) -> Tensor:
         rows = [[feature] for feature in features]
@@ -111,7 +116,7 @@ class Network(nn.Module):
 
 def _make_encoder(architecture: Architecture) -> nn.ModuleList:
     """Return one module per level."""
-    inputs, levels = architecture.in_channels, nn.ModuleList()
+    inputs, levels = architecture.feature_channels, nn.ModuleList()
     for level in architecture.levels:
         kind, width = level[0].downsample, level[0].width
         parts = [make_downsample(kind, architecture.ndim, inputs, width)]

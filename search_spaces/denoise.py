@@ -37,7 +37,7 @@ class DenoiseSpace:
 
     def __init__(self, limits: SpaceLimits) -> None:
         self.limits = limits
-        self.table = _architecture_table(limits) | _recipe_table(limits)
+        self.table = self._table(limits)
         check_fixed(limits.fixed, self.table)
 
     def __call__(self, trial: BaseTrial) -> Candidate:
@@ -69,11 +69,17 @@ class DenoiseSpace:
 
     def portfolio(self) -> tuple[Candidate, ...]:
         """Return known-good candidates, the textbook U-Net first; twins that projection made appear once."""
-        projected = (self.project(candidate) for candidate in denoise_portfolio(self.limits))
+        projected = (self.project(candidate) for candidate in self._known_good(self.limits))
         unique = {
             (candidate.architecture, candidate.recipe): candidate for candidate in reversed(list(projected))
         }
         return tuple(reversed(unique.values()))
+
+    def _table(self, limits: SpaceLimits) -> dict[str, Parameter]:
+        return _architecture_table(limits) | _recipe_table(limits)
+
+    def _known_good(self, limits: SpaceLimits) -> tuple[Candidate, ...]:
+        return denoise_portfolio(limits)
 
     def _candidate(self, suggest: Suggestions) -> Candidate:
         architecture = _suggest_architecture(suggest, self.limits)
@@ -119,13 +125,14 @@ def _suggest_architecture(suggest: Suggestions, limits: SpaceLimits) -> Architec
     stages = _suggest_stages(suggest, skips=fields.setdefault("skips", "none"))
     if stages[0].downsample != "none" or (deep and fields["skips"] != "indices"):
         fields["upsample"] = suggest("upsample")
-    if limits.in_channels == limits.out_channels:
+    if limits.prefill or limits.in_channels == limits.out_channels:
         fields["residual"] = suggest("residual")
     return Architecture(
         stages=stages,
         ndim=limits.ndim,
         in_channels=limits.in_channels,
         out_channels=limits.out_channels,
+        prefill=limits.prefill,
         bottleneck=suggest("bottleneck"),
         norm=suggest("norm"),
         activation=suggest("activation"),

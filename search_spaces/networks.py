@@ -209,9 +209,10 @@ def _encoder_decoder(
 
 
 def _same_channels(limits: SpaceLimits) -> bool:
-    return limits.in_channels == limits.out_channels
+    """Tell whether a residual has something to be added to."""
+    return bool(limits.prefill) or limits.in_channels == limits.out_channels
 
 
 def _architecture(limits: SpaceLimits, stages: tuple[Stage, ...], **fields: Any) -> Architecture:
-    channels = {"in_channels": limits.in_channels, "out_channels": limits.out_channels}
-    return Architecture(stages=stages, ndim=limits.ndim, **channels, **fields)
+    given = {name: getattr(limits, name) for name in ("ndim", "in_channels", "out_channels", "prefill")}
+    return Architecture(stages=stages, **given, **fields)

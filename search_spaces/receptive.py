@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from beamwright.errors import SpaceError
 from beamwright.search_spaces.architecture import ASPP_RATES, Architecture, Downsample, Stage, Upsample
 
-__all__ = ["receptive_radius"]
+__all__ = ["prefill_radius", "receptive_radius"]
 
 # Convolutions in a row, in one block.
 _IN_A_ROW = {"residual": 2, "inception": 2}
@@ -47,7 +48,12 @@ def receptive_radius(architecture: Architecture) -> int:
     reach = _decode(architecture, [*reaches, reach], jumps)
     if architecture.stages[0].downsample != "none":
         reach = _upsampled(reach, architecture.upsample, 1)
-    return max(reach)
+    return max(reach) + prefill_radius(architecture.prefill)
+
+
+def prefill_radius(scales: tuple[float, ...]) -> int:
+    """Return how far the Gaussians of a prefill reach [px]: three standard deviations of the widest."""
+    return math.ceil(3 * max(scales, default=0))
 
 
 def _encode(architecture: Architecture) -> tuple[list[_Reach], list[int]]:

@@ -13,7 +13,7 @@ __all__ = ["Initialiser", "Loss", "Optimizer", "Recipe", "Schedule"]
 Optimizer = Literal["sgd", "adam", "adamw", "radam", "nadam"]
 Schedule = Literal["constant", "step", "cosine", "one_cycle"]
 Initialiser = Literal["he", "xavier", "orthogonal"]
-Loss = Literal["l1", "l2", "huber", "ssim_l1"]
+Loss = Literal["l1", "l2", "huber", "ssim_l1", "log_mse"]
 
 
 class Recipe(Record):

@@ -41,6 +41,8 @@ class SpaceLimits(Record):
     losses: tuple[Loss, ...] = Field(("l1", "l2", "huber", "ssim_l1"), min_length=1)
     local_only: bool = True
     """Only networks whose tiles equal the whole image."""
+    prefill: tuple[float, ...] = ()
+    """Scales at which networks fill in what was not measured before they look at it [px]."""
     fixed: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Parameters of the space that are held at one value."""
 
@@ -77,5 +79,10 @@ SPACES = Registry(
         "denoise",
         "convolutional networks without and with downsampling, for images in and images out",
         "beamwright.search_spaces.denoise:denoise_space",
+    ),
+    Entry(
+        "inpaint",
+        "the same with wider views, for images of which few pixels were measured",
+        "beamwright.search_spaces.inpaint:inpaint_space",
     ),
 )

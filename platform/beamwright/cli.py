@@ -35,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-KINDS = ("tasks", "spaces", "networks", "samplers", "schedulers")
+KINDS = ("tasks", "spaces", "networks", "samplers", "schedulers", "specimens")
 # Where each package of the extra "search" is imported from is not the user's business.
 _SEARCH_PACKAGES = (
     "torch",
@@ -232,6 +232,13 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File, or folder for several.", show_default=False)
     ],
+    dose: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Electrons per pixel, for models of sparse scans: a file for all inputs, or a folder.",
+            show_default=False,
+        ),
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(help=r"Edge of tiles \[px]; by default from the memory.", min=1)
     ] = None,
@@ -249,6 +256,7 @@ def predict(
             bundle,
             list(map(str, inputs)),
             output,
+            dose=list(map(str, dose)) if dose else None,
             tile=tile,
             memory=int(memory * 2**30),
             threads=threads,
@@ -263,9 +271,10 @@ def _fingerprint_of(path: Path, stack: Stack | None) -> Fingerprint:
     """Return what a run of the experiment would find in its data."""
     from beamwright.data import fingerprint, resolve_regime, split_files
     from beamwright.experiment import load_experiment
+    from beamwright.tasks.simulating import simulated_images
 
     experiment = load_experiment(path, [f"data.stack={stack.value}"] if stack else ())
-    split = split_files(experiment.data, seed=experiment.seed)
+    split = split_files(experiment.data, seed=experiment.seed, simulate=simulated_images)
     return fingerprint(split.inputs(), regime=resolve_regime(experiment.data, split))
 
 
@@ -330,6 +339,10 @@ def _registry(kind: str) -> Any:
         from beamwright.search_spaces import NETWORKS, SPACES
 
         return SPACES if kind == "spaces" else NETWORKS
+    if kind == "specimens":
+        from beamwright.envs.microscope.specimens import SPECIMENS
+
+        return SPECIMENS
     from beamwright.search import SAMPLERS, SCHEDULERS
 
     return SAMPLERS if kind == "samplers" else SCHEDULERS

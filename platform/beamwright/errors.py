@@ -16,6 +16,7 @@ __all__ = [
     "DataError",
     "DataWarning",
     "ExperimentError",
+    "MicroscopeError",
     "MissingExtraError",
     "PhysicsWarning",
     "RunError",
@@ -39,6 +40,10 @@ class DataError(BeamwrightError):
 
 class SpaceError(BeamwrightError):
     """An architecture, a recipe or a space contradicts itself."""
+
+
+class MicroscopeError(BeamwrightError):
+    """No microscope could do this: impossible optics, a path off the field, a budget of zero."""
 
 
 class RunError(BeamwrightError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -24,15 +24,19 @@ from pydantic import (
 
 from beamwright.errors import ExperimentError
 from beamwright.faults import explain_faults
+from beamwright.yaml_files import copied, merged, read_overrides, read_yaml
 
 __all__ = [
     "DataConfig",
     "Experiment",
     "ImageSet",
     "NoiseConfig",
+    "Pattern",
+    "PatternConfig",
     "Regime",
     "ResourcesConfig",
     "SearchConfig",
+    "SimulateConfig",
     "SpaceConfig",
     "TrainingConfig",
     "load_experiment",
@@ -40,6 +44,7 @@ __all__ = [
 
 Regime = Literal["auto", "clean", "synthetic", "noise2noise", "blind_spot"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Pattern = Literal["segments", "spiral", "lissajous", "raster", "grid", "jittered", "random"]
 
 
 class _Frozen(BaseModel):
@@ -53,13 +58,45 @@ def _as_tuple(value: Any) -> Any:
 Paths = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
-class ImageSet(_Frozen):
-    """Images, and where there are any the images that they should become."""
+class SimulateConfig(_Frozen):
+    """Images of simulated specimens, for tasks of which nobody has enough recorded ones.
 
-    images: Paths
+    They are clean, between 0 and 1, and follow from this section alone.
+    """
+
+    specimens: tuple[str, ...] = Field(("particle_cluster",), min_length=1)
+    """Classes of specimens, in equal shares: ``beamwright list specimens``."""
+    count: int = Field(64, ge=1)
+    """Number of images."""
+    size: int = Field(128, ge=16)
+    """Edge of the square images [px]."""
+    pixel_size: float | None = Field(None, gt=0)
+    """Pixel size [nm]; by default each class has its natural one."""
+    background: float = Field(0.0, ge=0, lt=1)
+    """Uniform pedestal under the signal, as a share of the full scale."""
+    held_out: bool = False
+    """Draw from the specimens that the environments keep for their tests, instead of those for training."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Decides which specimens; two sets with different seeds share none."""
+
+
+class ImageSet(_Frozen):
+    """Images, and where there are any the images that they should become; or simulated ones."""
+
+    images: Paths | None = None
     """Folders, files or glob patterns; relative to the experiment file."""
     targets: Paths | None = None
     """Clean images (or second noisy ones, for Noise2Noise), paired with `images` by file name."""
+    simulate: SimulateConfig | None = None
+    """Simulated specimens instead of files; see below."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> ImageSet:
+        if (self.images is None) == (self.simulate is None):
+            raise ValueError("must have either images, which are paths, or simulate, and not both")
+        if self.simulate is not None and self.targets is not None:
+            raise ValueError("simulated images are clean and need no targets; remove targets")
+        return self
 
 
 def _as_image_set(value: Any) -> Any:
@@ -67,7 +104,9 @@ def _as_image_set(value: Any) -> Any:
         return {"images": value}
     if isinstance(value, (dict, ImageSet)):
         return value
-    raise ValueError("must be images: a path, a list of paths, or a mapping with images and targets")
+    raise ValueError(
+        "must be images: a path, a list of paths, or a mapping with images and targets, or with simulate"
+    )
 
 
 def _as_share(value: Any) -> Any:
@@ -107,23 +146,59 @@ class NoiseConfig(_Frozen):
     """Correlation length of the scan noise along the fast axis [px]."""
 
 
+def _as_pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+Pair = Annotated[tuple[float, float], BeforeValidator(_as_pair)]
+
+
+class PatternConfig(_Frozen):
+    """Where and with how many electrons the task ``inpaint`` measures; each patch has its own pattern."""
+
+    kinds: tuple[Pattern, ...] = Field(get_args(Pattern), min_length=1)
+    """Kinds of patterns, each as often as the others."""
+    coverage: Pair = (0.01, 0.25)
+    """Least and largest share of the pixels that a pattern measures, or one share; even in the logarithm."""
+    dose: Pair = (5.0, 2000.0)
+    """Least and largest number of electrons at a measured pixel [e-], or one number; likewise."""
+    truncated: float = Field(0.5, ge=0, le=1)
+    """Share of the patterns of which only the beginning was measured, as an agent sees them on its way."""
+    full_scale: float | None = Field(None, gt=0)
+    """Value of a pixel where every electron is counted; by default 1 for simulated images, for files the 99.9
+    percentile of the training images. Only the regime ``synthetic`` uses it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> PatternConfig:
+        for name, (low, high) in {"coverage": self.coverage, "dose": self.dose}.items():
+            if not 0 < low <= high:
+                raise ValueError(f"{name} = [{low:g}, {high:g}] must be above zero, the least first")
+        if self.coverage[1] > 1:
+            raise ValueError(f"coverage = {self.coverage[1]:g} is a share of pixels and must not exceed 1")
+        return self
+
+
 class DataConfig(_Frozen):
     """Which images, in which role."""
 
     train: Images
-    """Images to learn from. A path, a list of paths, or a mapping with ``images`` and ``targets``."""
+    """Images to learn from. A path, a list of paths, or a mapping with ``images`` and ``targets``, or with
+    ``simulate``."""
     validation: ImagesOrShare = 0.2
     """Images, or the share of the training files that is set aside."""
     test: ImagesOrShare = 0.2
     """Images, or the share of the training files that is set aside; looked at once, for the winner."""
     regime: Regime = "auto"
-    """``auto``: clean if there are targets, noise2noise if files hold several frames, else blind_spot."""
+    """``auto``: synthetic for simulated images, clean if there are targets, noise2noise if files hold several
+    frames, else blind_spot."""
     stack: Literal["auto", "images", "movie"] = "auto"
     """What a file of several frames is: unrelated images, or a movie of one field."""
     pairs: Literal["frames", "even_odd"] = "frames"
     """Noise2Noise from a movie: pairs of single frames, or sums of even and of odd frames."""
     noise: NoiseConfig = NoiseConfig()
     """The noise of the regime ``synthetic``; see below."""
+    patterns: PatternConfig = PatternConfig()
+    """Where the task ``inpaint`` measures; see below."""
     pixel_size: float | None = Field(None, gt=0)
     """Pixel size [nm], where the headers have none; a header that says otherwise is an error."""
     memory_limit: float = Field(2.0, gt=0)
@@ -277,69 +352,23 @@ def load_experiment(source: str | Path | dict[str, Any], overrides: Sequence[str
         content, origin = source, "The experiment"
     else:
         path = Path(source)
-        content, origin = _read_yaml(path), str(path)
+        content, origin = _read(path), str(path)
         base = path.resolve().parent
-    content = _anchor_paths(_copy(content), base)
-    override_content: dict[str, Any] = {}
-    for override in overrides:
-        _set(override_content, override)
-    content = _merge(content, _anchor_paths(override_content, Path.cwd()))
+    content = _anchor_paths(copied(content), base)
+    changes = read_overrides(overrides, example="search.trials=10")
+    content = merged(content, _anchor_paths(changes, Path.cwd()))
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
         raise ExperimentError(explain_faults(error, Experiment, origin)) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     if path.is_dir():
-        raise ExperimentError(
-            f'"{path}" is a folder, not an experiment file; "beamwright init {path}" writes one for it.'
-        )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ExperimentError(
-            f'There is no experiment file "{path}"; "beamwright init" writes one to start from.'
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExperimentError(f'"{path}" cannot be read as an experiment file: {error}.') from None
-    except yaml.YAMLError as error:
-        raise ExperimentError(f'"{path}" is not plain YAML: {error}') from None
-    if not isinstance(content, dict):
-        raise ExperimentError(
-            f'"{path}" must be a mapping with at least "task" and "data", not {type(content).__name__}.'
-        )
-    return content
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return value
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _set(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    keys = key.strip().split(".")
-    if not separator or not all(keys):
-        raise ExperimentError(f'--set takes key=value, such as search.trials=10, not "{override}".')
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ExperimentError(
-            f"The value of --set {override} is not YAML; quote it: --set '{key}=\"...\"'."
-        ) from None
-    for part in keys[:-1]:
-        content = content.setdefault(part, {})
-    content[keys[-1]] = value
+        cure = f'"beamwright init {path}" writes one for it.'
+    else:
+        cure = '"beamwright init" writes one to start from.'
+    return read_yaml(path, needs='"task" and "data"', cure=cure)
 
 
 def _anchor_paths(content: dict[str, Any], base: Path) -> dict[str, Any]:

@@ -7,38 +7,30 @@ frame by frame, so that stacks and images may be larger than memory.
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-
-from beamwright.data import formats
-from beamwright.data.image import ImageFile
-from beamwright.data.mapped_writing import WRITERS, writing
+from beamwright.data.mapped_writing import writing
 from beamwright.data.scanning import scan_images
-from beamwright.errors import DataError, DataWarning
+from beamwright.errors import DataWarning
+from beamwright.predict_jobs import Job, plan_jobs
 from beamwright.runtime import Bundle, load_bundle
 from beamwright.runtime.bundle import MEMORY
 
 __all__ = ["predict_files"]
 
+Paths = str | Path | Sequence[str | Path]
 Progress = Callable[[Path, int, int], None]
-
-
-@dataclass(frozen=True)
-class _Job:
-    file: ImageFile
-    target: Path
 
 
 def predict_files(
     bundle: str | Path | Bundle,
-    inputs: str | Path | Sequence[str | Path],
+    inputs: Paths,
     output: str | Path,
     *,
+    dose: Paths | None = None,
     tile: int | None = None,
     memory: int = MEMORY,
     threads: int | None = None,
@@ -58,7 +50,12 @@ def predict_files(
         Folders, files or glob patterns.
     output
         A file for a single input, if its suffix is that of an image; else a folder. In a folder, results
-        have the names of the inputs; formats that are read but not written become ``.mrc``.
+        have the names of the inputs; formats that are read but not written become ``.mrc``. Where the model
+        gives several channels, the first has this name and the others have their own behind it.
+    dose
+        For models that complete sparse scans: files with the electrons of each pixel, 0 where nothing was
+        measured; one for all inputs, or one for each, paired by name. Without it every input has two frames,
+        or pairs of them: values and doses.
     tile
         Edge of the tiles, overlap included [px]; by default as large as `memory` allows.
     memory
@@ -73,7 +70,7 @@ def predict_files(
     Returns
     -------
     list of Path
-        The results, in the order of the inputs.
+        The results, in the order of the inputs, their channels one after the other.
 
     Raises
     ------
@@ -88,108 +85,37 @@ def predict_files(
         If pixel size or counts are unlike those that the model was trained on; once for each file.
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, threads=threads)
-    files = scan_images(inputs)
-    jobs = _plan(files, Path(output), overwrite)
+    doses = None if dose is None else scan_images(dose)
+    jobs = plan_jobs(loaded, scan_images(inputs), Path(output), doses=doses, overwrite=overwrite)
     for job in jobs:
-        _check(job.file, loaded)
-        loaded.tiling(job.file.shape[-_ndim(loaded) :], tile=tile, memory=memory)
-    total = sum(_count(job.file, loaded) for job in jobs)
+        loaded.tiling(job.file.shape if job.volume else job.file.shape[-2:], tile=tile, memory=memory)
+    total = sum(job.images for job in jobs)
     done = count(1)
     for job in jobs:
         for _ in _run(job, loaded, tile, memory):
             if progress:
                 progress(job.file.path, next(done), total)
-    return [job.target for job in jobs]
+    return [target for job in jobs for target in job.targets]
 
 
-def _run(job: _Job, bundle: Bundle, tile: int | None, memory: int) -> Iterator[None]:
+def _run(job: Job, bundle: Bundle, tile: int | None, memory: int) -> Iterator[None]:
     """Predict a file; yields after each pass."""
-    volume = _ndim(bundle) == 3
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    with writing(job.target, job.file) as results:  # (N, H, W)
-        for index, (name, image) in enumerate(_passes(job.file, volume)):
-            out = results if volume else results[index]
+    job.targets[0].parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        results = [stack.enter_context(writing(target, job.result)) for target in job.targets]  # (N, H, W)
+        for index, (name, image) in enumerate(job.passes()):
+            outs = [result if job.volume else result[index] for result in results]
             with warnings.catch_warnings():
                 if index:  # what the first frame is warned about holds for all
                     warnings.simplefilter("ignore", DataWarning)
-                bundle.predict(
-                    image, tile=tile, memory=memory, out=out, pixel_size=job.file.pixel_size, name=name
+                found = bundle.predict(
+                    image,
+                    tile=tile,
+                    memory=memory,
+                    out=outs[0] if len(outs) == 1 else None,
+                    pixel_size=job.file.pixel_size,
+                    name=name,
                 )
+            for channel, out in enumerate(outs if len(outs) > 1 else ()):
+                out[...] = found[channel]
             yield
-
-
-def _count(file: ImageFile, bundle: Bundle) -> int:
-    """Return how often the model is run on a file."""
-    return 1 if _ndim(bundle) == 3 else file.frames
-
-
-def _ndim(bundle: Bundle) -> int:
-    return len(bundle.metadata["inputs"][0]["axes"]) - 2
-
-
-def _passes(file: ImageFile, volume: bool) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield what goes through the model at once: a volume, or frame after frame."""
-    if volume:
-        yield file.name, file.read()
-        return
-    for index, frame in enumerate(file.stream()):
-        yield (f"{file.name}, frame {index}" if file.frames > 1 else file.name), frame
-
-
-def _check(file: ImageFile, bundle: Bundle) -> None:
-    ndim = _ndim(bundle)
-    channels = [bundle.metadata[side][0]["channels"] for side in ("inputs", "outputs")]
-    if channels != [1, 1] or ndim == 1:
-        raise DataError(
-            f'"{bundle.path}" takes {channels[0]} channels of {ndim}D data to {channels[1]}, and files are '
-            "predicted by models of one channel in 2D or 3D; use beamwright.runtime.load_bundle."
-        )
-    if ndim > len(file.shape):
-        raise DataError(
-            f'{file.name} has the shape {file.shape}, and "{bundle.path}" takes volumes (z, y, x).'
-        )
-    if file.dtype.kind not in "buif":
-        raise DataError(
-            f"{file.name} must hold real numbers, not {file.dtype}; take its modulus or real part."
-        )
-
-
-def _plan(files: Sequence[ImageFile], output: Path, overwrite: bool) -> list[_Job]:
-    jobs = [_Job(file, target) for file, target in zip(files, _targets(files, output), strict=True)]
-    sources: dict[Path, list[str]] = defaultdict(list)
-    for job in jobs:
-        sources[job.target].append(job.file.name)
-    originals = {file.path.resolve() for file in files}
-    faults = []
-    for target, names in sources.items():
-        if len(names) > 1:
-            faults.append(f"{target}: would hold the results of {', '.join(names)}; predict them apart.")
-        elif target.resolve() in originals:
-            faults.append(
-                f"{target}: is an input, and inputs are never replaced; give another output folder."
-            )
-        elif target.exists() and not overwrite:
-            faults.append(
-                f"{target}: is already there; remove it, give another output, or overwrite it (--overwrite)."
-            )
-    if faults:
-        raise DataError("\n".join(faults))
-    return jobs
-
-
-def _targets(files: Sequence[ImageFile], output: Path) -> list[Path]:
-    ending = formats.suffix(output)
-    if not ending or output.is_dir():
-        return [output / _result_name(file) for file in files]
-    if ending not in WRITERS:
-        raise DataError(f"{output}: results are written as {', '.join(sorted(WRITERS))}, not as {ending}.")
-    if len(files) > 1:
-        raise DataError(f"{output}: one file cannot hold the results of {len(files)} inputs; give a folder.")
-    return [output]
-
-
-def _result_name(file: ImageFile) -> str:
-    ending = formats.suffix(file.path).removesuffix(".gz").removesuffix(".bz2")
-    kept = {".png": ".tif"}.get(ending, ending if ending in WRITERS else ".mrc")
-    stem = "".join(character if character not in '<>:"/\\|?*[]' else "-" for character in file.stem)
-    return stem.rstrip("-") + kept

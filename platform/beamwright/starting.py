@@ -19,11 +19,7 @@ data:
   # Files that are set aside: a share, or a path of their own.
   validation: 0.2
   test: 0.2            # looked at once, for the winner
-  # auto: noise2noise where files hold several frames, else blind_spot. For clean images that you want to
-  # put noise on: regime: synthetic, with noise: {{dose: 10}} in electrons per pixel. For pairs of noisy and
-  # clean images: train: {{images: noisy/, targets: clean/}} and regime: clean.
-  regime: auto
-search:
+{regime}search:
   sampler: tpe         # beamwright list samplers
   scheduler: asha      # beamwright list schedulers
   objectives: [quality]   # and any of parameters, macs, latency
@@ -38,6 +34,29 @@ resources:
 seed: 0
 storage: runs
 """
+
+
+_REGIMES = {
+    "denoise": """\
+  # auto: noise2noise where files hold several frames, else blind_spot. For clean images that you want to
+  # put noise on: regime: synthetic, with noise: {dose: 10} in electrons per pixel. For pairs of noisy and
+  # clean images: train: {images: noisy/, targets: clean/} and regime: clean.
+  regime: auto
+""",
+    "inpaint": """\
+  # Full scans, which are measured along random patterns. Noisy ones (auto: blind_spot, or noise2noise where
+  # files hold several frames) keep their noise; say with how many electrons per pixel they were recorded.
+  # Clean ones, above zero: regime: synthetic; they get the noise of the doses below. Without any images:
+  # train: {simulate: {specimens: [particle_cluster, membrane_texture], count: 256, size: 96}}
+  regime: auto
+  noise: {dose: 100}
+  patterns:
+    kinds: [segments, spiral, lissajous, raster, grid, jittered, random]
+    coverage: [0.01, 0.25]   # least and largest share of the pixels that is measured
+    dose: [5, 2000]          # electrons at a measured pixel, for regime: synthetic
+""",
+}
+_ANY_REGIME = "  regime: auto\n"
 
 
 def write_experiment(path: Path, *, task: str, data: Path) -> Path:
@@ -68,7 +87,8 @@ def write_experiment(path: Path, *, task: str, data: Path) -> Path:
     relative = os.path.relpath(data.resolve(), path.resolve().parent)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(_TEMPLATE.format(task=task, name=name, data=_quote(relative)))
+            regime = _REGIMES.get(task, _ANY_REGIME)
+            file.write(_TEMPLATE.format(task=task, name=name, data=_quote(relative), regime=regime))
     except FileExistsError:
         raise ExperimentError(
             f'"{path}" exists and is not overwritten; choose another name with --output.'

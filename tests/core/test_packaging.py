@@ -9,7 +9,12 @@ import sys
 import tomllib
 from pathlib import Path
 
-ROOTS = {"platform/beamwright": "beamwright", "search_spaces": "beamwright.search_spaces"}
+ROOTS = {
+    "platform/beamwright": "beamwright",
+    "search_spaces": "beamwright.search_spaces",
+    "envs": "beamwright.envs",
+    "agents": "beamwright.agents",
+}
 LAYERS = {
     "errors": 0,
     "faults": 0,
@@ -20,10 +25,12 @@ LAYERS = {
     "runtime": 1,
     "search_spaces": 2,
     "data": 2,
+    "envs": 3,
     "tasks": 3,
     "tracking": 4,
     "training": 4,
     "export": 4,
+    "agents": 4,
     "search": 5,
     "testing": 5,
 }

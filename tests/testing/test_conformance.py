@@ -26,9 +26,15 @@ SPACE_CASES = {
         SpaceLimits(ndim=1, patch_sizes=(32, 64), in_channels=2, local_only=False),
         SpaceLimits(ndim=3, patch_sizes=(16,), losses=("l2",), max_levels=2),
         SpaceLimits(fixed={"width": 8, "optimizer": "sgd"}),
-    )
+    ),
+    "inpaint": (
+        SpaceLimits(in_channels=2, out_channels=2, prefill=(2.0,), patch_sizes=(64,), losses=("log_mse",)),
+    ),
 }
-TASK_CASES = {"denoise": ("clean", "synthetic", "noise2noise", "blind_spot")}
+TASK_CASES = {
+    "denoise": ("clean", "synthetic", "noise2noise", "blind_spot"),
+    "inpaint": ("clean", "synthetic", "noise2noise", "blind_spot"),
+}
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from beamwright.data.describing import describe
 from beamwright.data.fingerprints import Fingerprint, Noise
 from beamwright.data.image import ImageFile
 from beamwright.data.inspecting import fingerprint
+from beamwright.data.memory import MemoryImage
 from beamwright.data.movies import even_odd
 from beamwright.data.noise import add_noise, expected_electrons
 from beamwright.data.scanning import expand_paths, open_image, scan_images
@@ -13,6 +14,7 @@ from beamwright.data.writing import write_image
 __all__ = [
     "Fingerprint",
     "ImageFile",
+    "MemoryImage",
     "Noise",
     "Pair",
     "Split",

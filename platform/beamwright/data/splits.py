@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -15,9 +15,12 @@ from beamwright.data.pairing import Pair, pair_up
 from beamwright.data.sampling import sample_fields
 from beamwright.data.scanning import scan_images
 from beamwright.errors import DataError, DataWarning
-from beamwright.experiment import DataConfig, ImageSet, Regime
+from beamwright.experiment import DataConfig, ImageSet, Regime, SimulateConfig
 
-__all__ = ["Pair", "Split", "resolve_regime", "split_files"]
+__all__ = ["Pair", "Simulate", "Split", "resolve_regime", "split_files"]
+
+Simulate = Callable[[SimulateConfig], Sequence[ImageFile]]
+"""Who makes the images of a simulated set; the simulator needs torch, and readers must not."""
 
 _SIZE_TOLERANCE = 0.01
 # Means of two frames have 0.71 of the noise of one: what is less was meant to be cleaner.
@@ -45,8 +48,8 @@ class Split:
         }
 
 
-def split_files(config: DataConfig, *, seed: int) -> Split:
-    """Scan the files of an experiment and give each its role.
+def split_files(config: DataConfig, *, seed: int, simulate: Simulate | None = None) -> Split:
+    """Scan the files of an experiment, or simulate its images, and give each its role.
 
     Parameters
     ----------
@@ -54,6 +57,8 @@ def split_files(config: DataConfig, *, seed: int) -> Split:
         Sets are taken as they are; shares are shares of the training files, drawn by file.
     seed
         Decides which files shares draw.
+    simulate
+        Makes the images of simulated sets.
 
     Returns
     -------
@@ -71,12 +76,12 @@ def split_files(config: DataConfig, *, seed: int) -> Split:
     DataWarning
         If targets, taken for clean by ``auto``, are about as noisy as the images.
     """
-    pairs = {"train": _load(config.train, config)}
+    pairs = {"train": _load(config.train, config, simulate)}
     shares = {}
     for role in ("validation", "test"):
         value = getattr(config, role)
         if isinstance(value, ImageSet):
-            pairs[role] = _load(value, config)
+            pairs[role] = _load(value, config, simulate)
         else:
             shares[role] = value
     pairs |= _draw(pairs["train"], shares, seed)
@@ -91,13 +96,20 @@ def resolve_regime(config: DataConfig, split: Split) -> Regime:
     """Return the regime, finding out what ``auto`` means for these files."""
     if config.regime != "auto":
         return config.regime
+    if config.train.simulate is not None:
+        return "synthetic"
     if all(target is not None for _, target in split.train):
         return "clean"
     is_movie = [image.kind == "movie" and image.frames > 1 for image, _ in split.train]
     return "noise2noise" if all(is_movie) else "blind_spot"
 
 
-def _load(images: ImageSet, config: DataConfig) -> list[Pair]:
+def _load(images: ImageSet, config: DataConfig, simulate: Simulate | None) -> list[Pair]:
+    if images.simulate is not None:
+        if simulate is None:
+            raise DataError("Simulated images cannot be made here; name files under images instead.")
+        return [(file, None) for file in simulate(images.simulate)]
+    assert images.images is not None  # the experiment has seen to it
     inputs = scan_images(images.images, stack=config.stack)
     targets = None if images.targets is None else scan_images(images.targets, stack=config.stack)
     pairs: Sequence[Pair] = [(file, None) for file in inputs] if targets is None else pair_up(inputs, targets)
@@ -162,10 +174,22 @@ def _listed(shares: dict[str, float]) -> str:
 def _check_regime(config: DataConfig, split: Split) -> None:
     """Refuse, for all roles at once, files that the regime cannot use; shares have the faults of `train`."""
     regime = resolve_regime(config, split)
+    _check_simulated(config, regime)
     named = [role for role in ("train", "validation", "test") if isinstance(getattr(config, role), ImageSet)]
     faults = [fault for role in named if (fault := _misfit(role, regime, getattr(split, role)))]
     if faults:
         raise DataError("\n".join(faults))
+
+
+def _check_simulated(config: DataConfig, regime: Regime) -> None:
+    """Refuse simulated images where noisy ones are needed."""
+    sets = {role: getattr(config, role) for role in ("train", "validation", "test")}
+    simulated = [role for role, value in sets.items() if isinstance(value, ImageSet) and value.simulate]
+    if simulated and regime != "synthetic":
+        raise DataError(
+            f'The regime "{regime}" needs recorded images, and data.{simulated[0]} simulates clean ones; '
+            "set data.regime: synthetic, or name recorded images."
+        )
 
 
 def _doubt_targets(pairs: Sequence[Pair]) -> None:

@@ -20,6 +20,9 @@ from beamwright.runtime.bundle import TOLERANCE
 
 __all__ = ["check_package", "write_package"]
 
+_LONGEST = 128
+"""What the library allows for the description of a tensor."""
+
 
 def write_package(metadata: Mapping[str, Any], folder: Path) -> None:
     """Write ``rdf.yaml`` for the files that are in `folder`.
@@ -118,10 +121,12 @@ def _output(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tensor(tensor: Mapping[str, Any], axes: list[dict[str, Any]]) -> dict[str, Any]:
-    channels = [f"channel{number}" for number in range(tensor["channels"])]
+    channels = tensor["channel_names"]
+    meanings = zip(channels, tensor["meanings"], tensor["units"], strict=True)
+    described = "; ".join(f"{name}: {meaning} [{unit}]" for name, meaning, unit in meanings)
     return {
         "id": tensor["name"],
-        "description": "raw counts",
+        "description": described[:_LONGEST],
         "axes": [{"type": "batch"}, {"type": "channel", "channel_names": channels}, *axes],
         "data": {"type": "float32"},
         "test_tensor": {"source": f"test_{tensor['name']}.npy"},
@@ -148,7 +153,7 @@ def _config(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _tag(task: str) -> str:
     """Return the collection's word for a task, where it has one."""
-    return {"denoise": "denoising"}.get(task, task)
+    return {"denoise": "denoising", "inpaint": "inpainting"}.get(task, task)
 
 
 def _title(name: str) -> str:

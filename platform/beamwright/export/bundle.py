@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,9 @@ def _write_tensors(batch: np.ndarray, folder: Path, metadata: dict[str, Any]) ->
     metadata["sha256"] = {name: _sha256(folder / name) for name in names}
 
 
-def _test_input(spec: BundleSpec, *, edge: int = 128) -> np.ndarray:
+def _test_input(spec: BundleSpec) -> np.ndarray:
     """Cut the centre of the example to a size that the package declares valid: (1, C, *spatial)."""
+    edge = 32 if spec.architecture.ndim == 3 else 128 // spec.architecture.out_channels  # bundles are shared
     image = np.asarray(spec.example, np.float32)
     image = image[None] if image.ndim == spec.architecture.ndim else image
     if image.shape[0] != spec.architecture.in_channels or image.ndim != spec.architecture.ndim + 1:
@@ -112,12 +114,24 @@ def _test_input(spec: BundleSpec, *, edge: int = 128) -> np.ndarray:
             f"The example must have {spec.architecture.in_channels} channels and the axes {spec.axes}, "
             f"and has the shape {np.shape(spec.example)}."
         )
-    size = least_size(spec.halo, spec.divisor, edge=edge if spec.architecture.ndim < 3 else 32)
+    size = least_size(spec.halo, spec.divisor, edge=edge)
     image = np.pad(
         image, [(0, 0), *((0, max(0, size - length)) for length in image.shape[1:])], mode="symmetric"
     )
-    starts = [(length - size) // 2 for length in image.shape[1:]]
-    return np.ascontiguousarray(image[(slice(None), *(slice(start, start + size) for start in starts))])[None]
+    middle = [length // 2 for length in image.shape[1:]]
+    if not _around(image, middle, size)[0].any():  # a sparse scan that missed the centre
+        middle = [int(at) for at in np.unravel_index(np.argmax(np.abs(image[0])), image.shape[1:])]
+    return np.ascontiguousarray(_around(image, middle, size))[None]
+
+
+def _around(image: np.ndarray, middle: Sequence[int], size: int) -> np.ndarray:
+    """Return what is around a place (C, *size), moved into the image where it would leave it."""
+    starts = [
+        min(max(at - size // 2, 0), length - size)
+        for at, length in zip(middle, image.shape[1:], strict=True)
+    ]
+    window: tuple[slice, ...] = tuple(slice(start, start + size) for start in starts)
+    return image[(slice(None), *window)]
 
 
 def _check_target(path: Path, overwrite: bool) -> None:

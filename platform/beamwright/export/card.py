@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from beamwright.runtime.images import takes_dose
+
 __all__ = ["model_card"]
 
 
@@ -25,10 +27,28 @@ def _head(data: Mapping[str, Any]) -> str:
 
 A model for the task *{data["task"]}*, made on {data["created"][:10]} by beamwright: {name},
 {data["parameters"]:,} weights in {len(architecture["stages"])} stages, sees {halo}.
-It takes raw counts and gives images of the same size and in the same units; do not normalise before or after.
+{_channels(data)}
 
 Authors: {", ".join(data["authors"])}. Licence: {data["licence"]}.
 """
+
+
+def _channels(data: Mapping[str, Any]) -> str:
+    source, result = data["inputs"][0], data["outputs"][0]
+    if source["channels"] == result["channels"] == 1:
+        return (
+            "It takes raw counts and gives images of the same size and in the same units; do not normalise "
+            "before or after."
+        )
+    rows = [
+        f"| {side} | `{name}` | {unit} | {meaning} |"
+        for side, tensor in (("input", source), ("output", result))
+        for name, unit, meaning in zip(
+            tensor["channel_names"], tensor["units"], tensor["meanings"], strict=True
+        )
+    ]
+    head = ["Its channels, all of one size; do not normalise before or after:", ""]
+    return "\n".join([*head, "| | channel | unit | what it is |", "|---|---|---|---|", *rows])
 
 
 def _figures(data: Mapping[str, Any]) -> str:
@@ -110,12 +130,13 @@ def _use(data: Mapping[str, Any]) -> str:
     axes = ", ".join(data["inputs"][0]["axes"][2:])
     several = data["inputs"][0]["channels"] > 1
     batch, first = ("image[None]", "[0]") if several else ("image[None, None]", "[0, 0]")
+    names = f"{', '.join(data['inputs'][0]['channel_names'])}; " if several else ""
     return f"""
 ## How to use it
 
 On files of any size, with pixel sizes kept and stacks read frame by frame:
 
-    beamwright predict BUNDLE image.mrc -o denoised.mrc
+    {_command(data)}
 
 In Python, with numpy and onnxruntime only:
 
@@ -123,7 +144,7 @@ In Python, with numpy and onnxruntime only:
 from beamwright.runtime import load_bundle
 
 bundle = load_bundle("BUNDLE")
-result = bundle.predict(image)  # ({"channel, " if several else ""}{axes}), any dtype, raw counts
+result = bundle.predict(image)  # {names}({"channel, " if several else ""}{axes}), any dtype, raw counts
 ```
 
 Without beamwright, for images that fit into memory:
@@ -138,6 +159,26 @@ result = session.run(None, {{"input": {batch}.astype(np.float32)}})[0]{first}
 """
 
 
+def _command(data: Mapping[str, Any]) -> str:
+    if takes_dose(data):
+        return "beamwright predict BUNDLE value.mrc --dose dose.mrc -o complete.mrc"
+    result = "denoised" if data["task"] == "denoise" else "result"
+    return f"beamwright predict BUNDLE image.mrc -o {result}.mrc"
+
+
+def _own_data(data: Mapping[str, Any]) -> str:
+    if takes_dose(data):
+        return (
+            "take a full scan of a specimen of your kind, keep the pixels of a path only, and compare\n"
+            "what the model makes of them with the scan; where the predicted error is large, do not believe it."
+        )
+    return (
+        "take two frames of one field, run one through the model and compare it with the other\n"
+        "(Fourier ring correlation, or the squared difference less the noise variance); look at the\n"
+        "difference of input and output, which must show noise and no structure."
+    )
+
+
 def _validation(data: Mapping[str, Any]) -> str:
     verdict, agreement = data.get("bioimageio"), f"{data['parity']:.1e} of the output's range"
     checked = (
@@ -149,9 +190,7 @@ def _validation(data: Mapping[str, Any]) -> str:
 * torch and onnxruntime agree to {agreement} (ONNX operator set {data["opset"]}).{checked}
 * `test_input.npy` gives `test_output.npy`: `load_bundle("BUNDLE").check()` runs it on your machine.
 
-On your own data: take two frames of one field, run one through the model and compare it with the other
-(Fourier ring correlation, or the squared difference less the noise variance); look at the difference of input
-and output, which must show noise and no structure.
+On your own data: {_own_data(data)}
 """
 
 

@@ -70,7 +70,9 @@ def export_onnx(
 
 
 def onnx_predict(path: str | Path, *, threads: int = 1) -> Callable[[npt.ArrayLike], Array]:
-    """Return the deployed path of a single-channel model: an image of raw counts to one of the same units.
+    """Return the deployed path of a model: an image of raw counts to one of the same units.
+
+    Images of models with several channels have them as a leading axis.
 
     Large images go through by tiles, as in `beamwright.runtime.Bundle.predict`, where the exported module
     had a ``halo``.
@@ -81,7 +83,8 @@ def onnx_predict(path: str | Path, *, threads: int = 1) -> Callable[[npt.ArrayLi
         If onnxruntime does not take the model.
     """
     session = open_session(Path(path).read_bytes(), threads=threads)
-    name = session.get_inputs()[0].name
+    name, ndim = session.get_inputs()[0].name, len(session.get_inputs()[0].shape) - 2
+    outputs = session.get_outputs()[0].shape[1]
     reach = {key: int(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     pixels = _TILE_PIXELS if "halo" in reach else np.inf
 
@@ -89,10 +92,14 @@ def onnx_predict(path: str | Path, *, threads: int = 1) -> Callable[[npt.ArrayLi
         return session.run(None, {name: batch})[0]
 
     def predict(image: npt.ArrayLike) -> Array:
-        array = np.asarray(image)[None]  # (1, *spatial)
+        array = np.asarray(image)
+        single = array.ndim == ndim
+        array = array[None] if single else array  # (C, *spatial)
         shape, halo, divisor = array.shape[1:], reach.get("halo"), reach.get("divisor", 1)
         tiling = Tiling.fit(shape, halo=halo, divisor=divisor, pixels=pixels)
-        return predict_image(network, array, tiling=tiling, out=np.empty(array.shape, np.float32))[0]
+        out = np.empty((outputs, *shape), np.float32)
+        found = predict_image(network, array, tiling=tiling, out=out)
+        return found[0] if single else found
 
     return predict
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from beamwright.tasks import Channel
+
 __all__ = ["BundleSpec", "least_size"]
 
 _PACKAGES = ("beamwright", "torch", "onnx", "onnxruntime", "numpy", "bioimageio.spec", "bioimageio.core")
@@ -43,6 +45,8 @@ class BundleSpec:
         from it.
     task
         Name of the task.
+    inputs, outputs
+        What the channels hold; by default raw counts without names.
     quality, unit
         The primary metric.
     metrics
@@ -79,6 +83,8 @@ class BundleSpec:
     candidate: Candidate
     example: npt.NDArray[np.generic]
     task: str = "denoise"
+    inputs: Sequence[Channel] = ()
+    outputs: Sequence[Channel] = ()
     quality: str = "psnr"
     unit: str = "dB"
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -123,8 +129,8 @@ class BundleSpec:
         description = {
             "name": self.name,
             "task": self.task,
-            "inputs": [self._tensor("input", self.architecture.in_channels)],
-            "outputs": [self._tensor("output", self.architecture.out_channels)],
+            "inputs": [self._tensor("input", self.architecture.in_channels, self.inputs)],
+            "outputs": [self._tensor("output", self.architecture.out_channels, self.outputs)],
             "halo": self.halo,
             "divisor": self.divisor,
             "inference_bytes_per_pixel": estimate_cost(self.candidate).inference_bytes_per_pixel,
@@ -151,9 +157,17 @@ class BundleSpec:
         }
         return cast("dict[str, Any]", portable(plain(description)))
 
-    def _tensor(self, name: str, channels: int) -> dict[str, Any]:
-        axes = ["batch", "channel", *self.axes]
-        return {"name": name, "axes": axes, "channels": channels, "dtype": "float32", "unit": "counts"}
+    def _tensor(self, name: str, count: int, channels: Sequence[Channel]) -> dict[str, Any]:
+        unnamed = [f"channel{index}" for index in range(count)]
+        return {
+            "name": name,
+            "axes": ["batch", "channel", *self.axes],
+            "channels": count,
+            "dtype": "float32",
+            "channel_names": [item.name for item in channels] or unnamed,
+            "units": [item.unit for item in channels] or ["counts"] * count,
+            "meanings": [item.summary for item in channels] or ["raw counts"] * count,
+        }
 
     def _normalisation(self) -> dict[str, float] | None:
         mean, std = (getattr(self.deployable, key, None) for key in ("mean", "std"))

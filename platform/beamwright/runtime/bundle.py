@@ -19,6 +19,7 @@ from beamwright.runtime.archive import read_member
 from beamwright.runtime.images import check_image, with_channels
 from beamwright.runtime.metadata import parse_metadata
 from beamwright.runtime.session import open_session
+from beamwright.runtime.shipped import find_bundle
 from beamwright.runtime.tiles import Tiling, predict_image
 
 __all__ = ["MEMORY", "TOLERANCE", "Bundle", "load_bundle", "relative_difference"]
@@ -201,7 +202,7 @@ def load_bundle(path: str | Path, *, threads: int | None = None) -> Bundle:
     Parameters
     ----------
     path
-        A folder or a ``.zip``.
+        A folder or a ``.zip``, or the name of a bundle that is shipped (`beamwright.runtime.shipped`).
     threads
         Threads of a prediction; by default one per core that this process may use.
 
@@ -210,7 +211,7 @@ def load_bundle(path: str | Path, *, threads: int | None = None) -> Bundle:
     BundleError
         If the bundle is missing, damaged, unsafe or not what its own hash says.
     """
-    path = Path(path)
+    path = find_bundle(path)
     name = "beamwright.json"
     metadata = parse_metadata(read_member(path, name, limit=_LIMITS[name]), origin=f'"{path}"')
     model = read_member(path, "model.onnx", limit=_LIMITS["model.onnx"])
@@ -224,9 +225,16 @@ def load_bundle(path: str | Path, *, threads: int | None = None) -> Bundle:
 
 
 def relative_difference(found: Result, expected: Result) -> float:
-    """Return the largest difference, relative to the range of what is expected.
+    """Return the largest difference, relative to the range of what is expected in the same channel.
 
     Flat images have no range: at least a hundredth of the largest value counts.
+
+    Parameters
+    ----------
+    found, expected
+        Batches (B, K, *spatial).
     """
-    scale = max(np.ptp(expected), 1e-2 * np.abs(expected).max(), np.finfo(np.float32).tiny)
-    return float(np.abs(found - expected).max() / scale)
+    axes = (0, *range(2, expected.ndim))
+    least = np.maximum(1e-2 * np.abs(expected).max(axes), np.finfo(np.float32).tiny)
+    scale = np.maximum(np.ptp(expected, axes), least)  # (K,)
+    return float((np.abs(found - expected).max(axes) / scale).max())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from beamwright.errors import DataError, DataWarning
 
-__all__ = ["check_image", "with_channels"]
+__all__ = ["check_image", "takes_dose", "with_channels"]
 
 Image = npt.NDArray[np.generic]
 
@@ -62,6 +62,7 @@ def check_image(
         raise DataError(f"{name} is empty: its shape is {array.shape}.")
     if array.dtype.kind == "f" and not (np.isfinite(array.min()) and np.isfinite(array.max())):
         raise DataError(f"{name} holds NaN or infinite values; replace them, for instance by the median.")
+    _check_dose(array, metadata, name)
     _compare_pixel_size(pixel_size, metadata["pixel_size_range"], name)
     _compare_counts(array, metadata, name)
     return with_channels(array, channels)
@@ -70,6 +71,23 @@ def check_image(
 def with_channels(array: npt.NDArray[Any], channels: int) -> npt.NDArray[Any]:
     """Return (C, *spatial) of an array that lacks the channel axis if there is one channel only."""
     return array[None] if channels == 1 else array
+
+
+def takes_dose(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether a model completes sparse scans: its input is values and the electrons of each pixel."""
+    return metadata["inputs"][0].get("channel_names") == ["value", "dose"]
+
+
+def _check_dose(array: Image, metadata: Mapping[str, Any], name: str) -> None:
+    """Refuse doses that say of no pixel, or wrongly, that it was measured."""
+    if not takes_dose(metadata):
+        return
+    least, most = array[1].min(), array[1].max()
+    if least < 0 or most <= 0:
+        raise DataError(
+            f"{name} must have the dose as its second channel: electrons per pixel where it was measured, 0 "
+            f"elsewhere, and its doses are from {least:g} to {most:g}."
+        )
 
 
 def _compare_pixel_size(pixel_size: float | None, trained: list[float] | None, name: str) -> None:
@@ -83,11 +101,15 @@ def _compare_pixel_size(pixel_size: float | None, trained: list[float] | None, n
 
 
 def _compare_counts(array: Image, metadata: Mapping[str, Any], name: str) -> None:
-    sample = _thinned(array).astype(np.float32)
+    sample = _thinned(array, axes=len(metadata["inputs"][0]["axes"]) - 2).astype(np.float32)
+    sparse = takes_dose(metadata)
+    if sparse and not (sample := sample[0][sample[1] > 0]).size:
+        return
     mean, spread = float(sample.mean()), float(sample.std())
     low, high = metadata["intensity_range"] or (mean, mean)
     std = (metadata["normalisation"] or {"std": spread})["std"]
-    if not low <= mean <= high or std > _SPREAD * spread or spread > _SPREAD * std:
+    flat = std > _SPREAD * spread and not sparse  # a short path may have seen nothing yet
+    if not low <= mean <= high or flat or spread > _SPREAD * std:
         warnings.warn(
             f"{name} has values of {mean:.4g} +- {spread:.4g}, and the model was trained on {low:.4g} to "
             f"{high:.4g}, +- {std:.4g}; give raw counts as in training, neither scaled nor normalised.",
@@ -96,7 +118,8 @@ def _compare_counts(array: Image, metadata: Mapping[str, Any], name: str) -> Non
         )
 
 
-def _thinned(array: Image, pixels: int = 2**20) -> Image:
+def _thinned(array: Image, *, axes: int, pixels: int = 2**20) -> Image:
     """Return a regular sample of about as many pixels, so that large files are not read twice."""
-    step = max(1, int((array.size / pixels) ** (1 / array.ndim)))
-    return array[(slice(None, None, step),) * array.ndim]
+    step = max(1, int((array.size / pixels) ** (1 / axes)))
+    window: tuple[slice, ...] = (slice(None),) * (array.ndim - axes) + (slice(None, None, step),) * axes
+    return array[window]

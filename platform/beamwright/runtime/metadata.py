@@ -85,7 +85,14 @@ def _is_tensors(value: Any) -> bool:
 def _is_tensor(value: Mapping[str, Any]) -> bool:
     axes = value.get("axes")
     known = [["batch", "channel", *"zyx"[-ndim:]] for ndim in (1, 2, 3)]
-    return axes in known and _is_count(value.get("channels")) and value.get("dtype") == "float32"
+    whole = axes in known and _is_count(value.get("channels")) and value.get("dtype") == "float32"
+    return whole and _are_names(value.get("channel_names"), value["channels"])
+
+
+def _are_names(value: Any, count: int) -> bool:
+    """Tell whether there are names of all channels, or none at all as in older bundles."""
+    known = isinstance(value, list) and len(value) == count
+    return value is None or (known and all(isinstance(name, str) for name in value))
 
 
 def _is_sha256(value: Any) -> bool:

@@ -16,7 +16,8 @@ from beamwright.training import Trainer
 
 if TYPE_CHECKING:
     from beamwright.data import Fingerprint
-    from beamwright.tasks import Task, TaskData
+    from beamwright.experiment import Experiment
+    from beamwright.tasks import SparseScans, Task, TaskData
 
 __all__ = ["export_run"]
 
@@ -62,6 +63,8 @@ def export_run(
         candidate=candidate,
         example=_example(task, data),
         task=task.name,
+        inputs=task.inputs,
+        outputs=task.outputs,
         quality=task.quality.name,
         unit=task.quality.unit,
         baselines=run.baselines(),
@@ -70,7 +73,7 @@ def export_run(
         command=run.status.command,
         seed=experiment.seed,
         **figures,
-        **_describe(data.fingerprint),
+        **_describe(experiment, data),
     )
     return write_bundle(spec, output or run.path / "bundle", overwrite=overwrite)
 
@@ -105,18 +108,36 @@ def _example(task: Task, data: TaskData) -> Any:
     return task.examples(lambda image: image, data, "validation", count=1)[0]["input"]
 
 
-def _describe(found: Fingerprint) -> dict[str, Any]:
-    noise = found.noise
-    share = "" if noise.poisson_share is None else f", {noise.poisson_share:.0%} of its variance Poisson"
+def _describe(experiment: Experiment, data: TaskData) -> dict[str, Any]:
+    found, simulated = data.fingerprint, experiment.data.train.simulate
     return {
         "pixel_size_range": (found.pixel_sizes[0], found.pixel_sizes[-1]) if found.pixel_sizes else None,
         "intensity_range": (found.minimum, found.maximum),
-        "noise": (
-            f"standard deviation {noise.sigma:.4g} counts{share}; neighbours correlated by "
-            f"{noise.correlation_x:.2f} along x and {noise.correlation_y:.2f} along y"
+        "noise": _noise(found) if data.sparse is None else _sparse_noise(data, data.sparse),
+        "trained_on": (
+            f"{_count(found.files, 'simulated image')} of {', '.join(simulated.specimens)}"
+            if simulated
+            else f"{_count(found.files, 'file')}, {_count(found.frames, 'frame')}"
         ),
-        "trained_on": f"{_count(found.files, 'file')}, {_count(found.frames, 'frame')}",
     }
+
+
+def _sparse_noise(data: TaskData, sparse: SparseScans) -> str:
+    coverage, dose = sparse.patterns.coverage, sparse.patterns.dose
+    kinds = ", ".join(sparse.patterns.kinds)
+    where = f"scans of {coverage[0]:.3g} to {coverage[1]:.3g} of the pixels ({kinds})"
+    if data.regime != "synthetic":
+        return f"{where} cut out of full ones, {_noise(data.fingerprint)}"
+    return f"counting noise of {dose[0]:g} to {dose[1]:g} electrons per pixel; {where}"
+
+
+def _noise(found: Fingerprint) -> str:
+    noise = found.noise
+    share = "" if noise.poisson_share is None else f", {noise.poisson_share:.0%} of its variance Poisson"
+    return (
+        f"standard deviation {noise.sigma:.4g} counts{share}; neighbours correlated by "
+        f"{noise.correlation_x:.2f} along x and {noise.correlation_y:.2f} along y"
+    )
 
 
 def _count(counts: Mapping[str, int], what: str) -> str:

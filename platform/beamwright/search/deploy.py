@@ -46,9 +46,10 @@ def deploy(trainer: Trainer, task: Task, data: TaskData, folder: TrialFolder) ->
     folder
         Gets ``best.onnx``.
     """
-    _export(trainer.deployable(best=True), folder.onnx)
+    channels = trainer.candidate.architecture.in_channels
+    _export(trainer.deployable(best=True), folder.onnx, channels)
     scores = task.evaluate(onnx_predict(folder.onnx), data, "validation")
-    return Deployed(metrics=dict(scores.metrics), latency=measure_latency(folder.onnx))
+    return Deployed(metrics=dict(scores.metrics), latency=measure_latency(folder.onnx, channels=channels))
 
 
 def measure_untrained_latency(candidate: Candidate, data: TaskData, folder: Path) -> float:
@@ -56,13 +57,14 @@ def measure_untrained_latency(candidate: Candidate, data: TaskData, folder: Path
     path = folder / "untrained.onnx"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        _export(untrained(candidate, data), path)
-        return measure_latency(path)
+        channels = candidate.architecture.in_channels
+        _export(untrained(candidate, data), path, channels)
+        return measure_latency(path, channels=channels)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _export(deployable: Deployable, path: Path) -> None:
+def _export(deployable: Deployable, path: Path, channels: int) -> None:
     temporary = path.with_suffix(".tmp.onnx")
-    export_onnx(deployable, temporary)
+    export_onnx(deployable, temporary, channels=channels)
     temporary.replace(path)

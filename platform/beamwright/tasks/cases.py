@@ -13,7 +13,7 @@ from beamwright.tasks.fields import Field
 from beamwright.tasks.masking import draw_mask
 from beamwright.tasks.task import ROLES, Role, TaskData
 
-__all__ = ["Cases"]
+__all__ = ["Cases", "central", "reference_kind"]
 
 GRID = 32
 """Sides of crops are multiples of this [px]."""
@@ -23,7 +23,7 @@ SMALLEST = 128
 """Fields are left out rather than cropped below this edge [px]."""
 
 
-class Cases(Sequence[Case]):
+class Cases(Sequence[Any]):
     """The cases of a split: whole fields or central crops, each made when it is asked for.
 
     Parameters
@@ -37,7 +37,7 @@ class Cases(Sequence[Case]):
     def __init__(
         self, data: TaskData, role: Role, max_pixels: int | None = None, *, at_most: int | None = None
     ) -> None:
-        self.data, self.role, self.kind = data, role, _kind(data, role)
+        self.data, self.role, self.kind = data, role, reference_kind(data, role)
         fields = data.fields[role]
         count = min(len(fields), at_most or len(fields))
         self.edge: int | None = None
@@ -53,17 +53,21 @@ class Cases(Sequence[Case]):
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
         number = self.chosen[index]
-        rng = np.random.default_rng((self.data.seed, ROLES.index(self.role), number))
-        return _case(self.data, self.data.fields[self.role][number], self.kind, self.edge, rng)
+        key = (self.data.seed, ROLES.index(self.role), number)
+        return self._make(self.data.fields[self.role][number], index, key)
 
-    def keep(self) -> Sequence[Case]:
+    def _make(self, field: Field, index: int, key: tuple[int, ...]) -> Any:
+        """Return the case of a field; `key` seeds what is random in it."""
+        return _case(self.data, field, self.kind, self.edge, np.random.default_rng(key))
+
+    def keep(self) -> Sequence[Any]:
         """Return them made once and for all, unless they would fill the memory."""
         sizes = [self.data.fields[self.role][number].size for number in self.chosen]
         pixels = sum(_length(height, self.edge) * _length(width, self.edge) for height, width in sizes)
         return tuple(self) if pixels <= KEPT_PIXELS else self
 
 
-def _kind(data: TaskData, role: Role) -> Reference:
+def reference_kind(data: TaskData, role: Role) -> Reference:
     """Return the best reference that all fields of a split have, so that their figures can be averaged."""
     if data.regime in ("clean", "synthetic"):
         return "clean"
@@ -72,7 +76,7 @@ def _kind(data: TaskData, role: Role) -> Reference:
 
 def _case(data: TaskData, field: Field, kind: Reference, edge: int | None, rng: np.random.Generator) -> Case:
     first = field.frames[0]
-    window = _centre(field.size[0], edge), _centre(field.size[1], edge)
+    window = central(field.size, edge)
     if data.regime == "synthetic":
         clean = np.float32(field.scale) * np.asarray(first, np.float32)
         # Noise on the whole field, so that a crop has the noise it has in the whole.
@@ -87,6 +91,11 @@ def _case(data: TaskData, field: Field, kind: Reference, edge: int | None, rng: 
 
 def _length(size: int, edge: int | None) -> int:
     return size if edge is None else min(size, edge)
+
+
+def central(size: tuple[int, int], edge: int | None) -> tuple[slice, slice]:
+    """Return the central crop of an image, at most `edge` pixels high and wide."""
+    return _centre(size[0], edge), _centre(size[1], edge)
 
 
 def _centre(size: int, edge: int | None) -> slice:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, optimize
 
-from beamwright.tasks.evaluation import Case, mean_squared_error
+from beamwright.tasks.evaluation import Case, Measurable, mean_squared_error
 from beamwright.tasks.task import Predict, TaskData
 
-__all__ = ["ROWS", "Row", "tuned"]
+__all__ = ["ROWS", "Row", "tune_row", "tuned"]
 
 
 def noisy_input(image: np.ndarray) -> np.ndarray:
@@ -111,18 +111,25 @@ def tuned(cases: Sequence[Case], data: TaskData) -> Iterator[tuple[str, dict[str
     scale = float(data.fingerprint.noise.sigma or data.std)
     for row in ROWS:
         if importlib.util.find_spec(row.package):
-            parameters = _tune_row(row, cases, scale)
+            parameters = tune_row(row, cases, scale)
             yield row.name, parameters, partial(row.predict, **parameters)
 
 
-def _tune_row(row: Row, cases: Sequence[Case], scale: float) -> dict[str, Any]:
+def tune_row(row: Row, cases: Sequence[Measurable], scale: float) -> dict[str, Any]:
+    """Return the parameters of a row at its best.
+
+    Parameters
+    ----------
+    scale
+        Unit of parameters that are intensities.
+    """
     choices: list[dict[str, float]] = [{row.noise: 0.0}, {row.noise: scale}] if row.noise else [{}]
     tried = [_tune(row, cases, scale, fixed) for fixed in choices]
     return min(tried, key=lambda found: found[0])[1]
 
 
 def _tune(
-    row: Row, cases: Sequence[Case], scale: float, fixed: dict[str, float]
+    row: Row, cases: Sequence[Measurable], scale: float, fixed: dict[str, float]
 ) -> tuple[float, dict[str, Any]]:
     """Search a logarithmic grid, then between the neighbours of its best point: error and parameters."""
     unit = scale if row.scaled else 1

@@ -10,7 +10,7 @@ import numpy as np
 from beamwright.tasks.cases import Cases
 from beamwright.tasks.evaluation import Case, evaluate
 from beamwright.tasks.preparing import prepare
-from beamwright.tasks.task import Batch, Metric, Predict, Role, Scores, TaskData
+from beamwright.tasks.task import Batch, Channel, Metric, Predict, Role, Scores, TaskData
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +42,8 @@ class Denoise:
 
     name = "denoise"
     kind = "restore"
+    inputs = (Channel("image", "counts", "noisy image, raw counts"),)
+    outputs = (Channel("image", "counts", "image without its noise, in the units of the input"),)
     default_space = "denoise"
     quality = Metric("psnr", "dB", True, "peak signal-to-noise ratio")
     metrics = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,16 @@ from beamwright.tasks.masking import Mask, interpolate
 from beamwright.tasks.metrics import frc, frc_resolution, psnr, ssim, unbiased_squared_error
 from beamwright.tasks.task import Predict, Scores
 
-__all__ = ["Case", "Reference", "evaluate", "mean_squared_error"]
+__all__ = [
+    "READING",
+    "Case",
+    "Reference",
+    "block_sums",
+    "evaluate",
+    "mean_squared_error",
+    "named",
+    "to_psnr",
+]
 
 Reference: TypeAlias = Literal["clean", "unbiased", "masked"]
 BLOCK = 64
@@ -25,6 +34,19 @@ READING = {
     "masked": "of hidden pixels predicted from the rest, against their noisy values: ranks predictors, but "
     "contains the noise and lies below the true PSNR",
 }
+
+
+class Measurable(Protocol):
+    """What tuning needs of a case."""
+
+    @property
+    def image(self) -> np.ndarray:
+        """What predictors see."""
+        ...
+
+    def errors(self, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the estimated squared error of every pixel, and the weight of each, both ``(H, W)``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +100,7 @@ class Case:
         return squared * weight, weight
 
 
-def mean_squared_error(predict: Predict, cases: Iterable[Case]) -> float:
+def mean_squared_error(predict: Predict, cases: Iterable[Measurable]) -> float:
     """Return the mean over cases of the estimated squared error: all that tuning needs."""
     means = []
     for case in cases:
@@ -103,14 +125,14 @@ def evaluate(
     for case in cases:
         output = np.asarray(predict(case.image), dtype=np.float32)
         names.append(case.name)
-        blocks.append(_block_sums(*case.errors(output)))
+        blocks.append(block_sums(*case.errors(output)))
         floors.append(case.smallest_error)
         rows.append(_structure(case, output, data_range=data_range, pixel_size=pixel_size or 1.0))
-    quality = partial(_quality, data_range=data_range, floor=float(np.mean(floors)))
+    quality = partial(to_psnr, data_range=data_range, floor=float(np.mean(floors)))
     for block, row in zip(blocks, rows, strict=True):
         row["psnr"] = float(quality(block[:, 0].sum() / block[:, 1].sum()))
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    per_image = [_named(name, row) for name, row in zip(names, rows, strict=True)]
+    per_image = [named(name, row) for name, row in zip(names, rows, strict=True)]
     notes = {
         "psnr_kind": case.kind,
         "psnr": READING[case.kind],
@@ -119,15 +141,17 @@ def evaluate(
     return Scores(means, tuple(per_image), tuple(blocks), quality, notes)
 
 
-def _named(name: str, row: dict[str, float]) -> dict[str, float | str]:
+def named(name: str, row: dict[str, float]) -> dict[str, float | str]:
+    """Return the figures of an image with its name."""
     return {"name": name, **row}
 
 
-def _quality(squared_error: np.ndarray, *, data_range: float, floor: float) -> np.ndarray:
+def to_psnr(squared_error: np.ndarray, *, data_range: float, floor: float) -> np.ndarray:
+    """Return PSNR [dB] of mean squared errors, none of which is believed below `floor`."""
     return psnr(np.maximum(squared_error, max(floor, 1e-12 * data_range**2)), data_range)
 
 
-def _block_sums(errors: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def block_sums(errors: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the sum of errors and of weights in blocks, ``(blocks, 2)``; smaller blocks in small images."""
     edge = max(1, min(BLOCK, min(errors.shape) // 4))
     rows, columns = (np.arange(0, max(size - edge // 2, 1), edge) for size in errors.shape)

@@ -9,12 +9,16 @@ import torch.nn.functional as F
 
 from beamwright.errors import SpaceError, did_you_mean
 
-__all__ = ["LOSSES", "restoration_loss"]
+__all__ = ["LOSSES", "expected_error_loss", "restoration_loss"]
 
 SSIM_SHARE = 0.16
 """Weight of L1 beside SSIM: H. Zhao et al., IEEE Trans. Comput. Imaging 3 (2017) 47."""
 SSIM_RANGE = 4.0
 """Span of images normalised to unit standard deviation, for the constants of SSIM."""
+SMALLEST_ERROR = 1e-3
+"""Squared errors below this, in variances of the data, are as good as none: empty fields teach little."""
+LOG_LIMIT = 15.0
+"""Predicted logarithms of squared errors are held within this distance of zero in training."""
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -43,6 +47,38 @@ def ssim_l1(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) ->
     return (1 - SSIM_SHARE) * (1 - _ssim(output, target)) + SSIM_SHARE * l1(output, target, weight)
 
 
+def log_mse(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the mean over the images of the logarithm of their mean squared error.
+
+    It is PSNR up to a factor: an image that is easy to restore counts as much as one that is hard.
+    """
+    axes = tuple(range(1, output.ndim))
+    weight = weight.expand_as(output)
+    squared = ((output - target).square() * weight).sum(axes) / weight.sum(axes).clamp_min(1)  # (B,)
+    return torch.log1p(squared / SMALLEST_ERROR).mean()
+
+
+def expected_error_loss(
+    logarithm: torch.Tensor, squared_error: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Return what is least where `logarithm` is that of the expected squared error.
+
+    It is the negative logarithm of a Gaussian likelihood, twice and without its constant, as a function of
+    the variance alone: errors pass no gradient on, so that the image is not traded for a good forecast.
+
+    Parameters
+    ----------
+    logarithm, squared_error, weight
+        Each ``(B, 1, *spatial)`` in normalised units.
+
+    References
+    ----------
+    .. [1] A. Kendall and Y. Gal, What uncertainties do we need, NeurIPS 2017, equation 8.
+    """
+    logarithm = logarithm.float().clamp(-LOG_LIMIT, LOG_LIMIT)
+    return _mean(squared_error.detach() * (-logarithm).exp() + logarithm, weight)
+
+
 def _ssim(output: torch.Tensor, target: torch.Tensor, *, window: int = 7) -> torch.Tensor:
     """Return the mean structural similarity, with a box window: five pooled maps instead of convolutions."""
     pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[output.ndim - 3]
@@ -56,7 +92,7 @@ def _ssim(output: torch.Tensor, target: torch.Tensor, *, window: int = 7) -> tor
     return (similarity * (2 * cov + c2) / (var_x + var_y + c2)).mean()
 
 
-LOSSES: dict[str, Loss] = {"l1": l1, "l2": l2, "huber": huber, "ssim_l1": ssim_l1}
+LOSSES: dict[str, Loss] = {"l1": l1, "l2": l2, "huber": huber, "ssim_l1": ssim_l1, "log_mse": log_mse}
 
 
 def restoration_loss(

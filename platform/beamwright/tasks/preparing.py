@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beamwright.data import add_noise, even_odd, fingerprint, resolve_regime, split_files
+from beamwright.data import MemoryImage, add_noise, even_odd, fingerprint, resolve_regime, split_files
 from beamwright.errors import DataError
 from beamwright.search_spaces import SpaceLimits
 from beamwright.tasks.fields import Field, Frames, load, sample_pixels
+from beamwright.tasks.simulating import simulated_images
 from beamwright.tasks.task import ROLES, TaskData
 
 if TYPE_CHECKING:
@@ -26,8 +29,13 @@ LONGEST_RUN = 8
 """Half the length of the widest blind spot [px]; beyond it too little is left to predict from."""
 
 
-def prepare(experiment: Experiment) -> TaskData:
-    """Read the files of an experiment and look at them.
+def prepare(experiment: Experiment, *, scaled: bool = True) -> TaskData:
+    """Read the files of an experiment, or simulate its images, and look at them.
+
+    Parameters
+    ----------
+    scaled
+        The regime ``synthetic`` scales images to ``data.noise.dose`` electrons per pixel.
 
     Raises
     ------
@@ -35,13 +43,16 @@ def prepare(experiment: Experiment) -> TaskData:
         If files cannot be read, or do not fit the regime.
     """
     config = experiment.data
-    split = split_files(config, seed=experiment.seed)
+    split = split_files(config, seed=experiment.seed, simulate=simulated_images)
     regime = resolve_regime(config, split)
     found = fingerprint(split.inputs(), regime=regime)
     files = [file for role in ROLES for pair in getattr(split, role) for file in pair if file is not None]
     keep = sum(file.nbytes for file in files) <= config.memory_limit * 2**30
+    scaled = scaled and regime == "synthetic"
     fields = {role: _fields(getattr(split, role), config, regime, keep=keep) for role in ROLES}
-    mean, std = _normalisation(fields["train"], regime, config, experiment.seed)
+    if scaled:
+        fields = {role: tuple(_in_electrons(field, config) for field in fields[role]) for role in ROLES}
+    mean, std = _normalisation(fields["train"], config, experiment.seed, noisy=scaled)
     pixel_size = config.pixel_size or (found.pixel_sizes[0] if len(found.pixel_sizes) == 1 else None)
     return TaskData(
         regime=regime,
@@ -55,9 +66,21 @@ def prepare(experiment: Experiment) -> TaskData:
         seed=experiment.seed,
         mask_run=_mask_run(found) if regime == "blind_spot" else 0,
         pixel_size=pixel_size,
-        provenance={str(file.path): file.identity() for file in {file.path: file for file in files}.values()},
+        provenance=_provenance(files),
         units=dict.fromkeys(("resolution", "resolution_0143"), "nm" if pixel_size else "px"),
     )
+
+
+def _provenance(files: Iterable[ImageFile]) -> dict[str, str]:
+    """Return the SHA-256 of every file; of simulated images, of each set."""
+    found: dict[str, str] = {}
+    sets: dict[str, hashlib._Hash] = {}
+    for file in {file.path: file for file in files}.values():
+        if isinstance(file, MemoryImage):
+            sets.setdefault(str(file.path.parent), hashlib.sha256()).update(file.identity().encode())
+        else:
+            found[str(file.path)] = file.identity()
+    return found | {name: digest.hexdigest() for name, digest in sets.items()}
 
 
 def _is_movie(file: ImageFile, regime: Regime) -> bool:
@@ -89,19 +112,18 @@ def _field(
     if regime == "noise2noise":
         return Field(image.name, _noisy_frames(image, target, config, keep=keep))
     frames = Frames((load(image, keep=keep),))
-    if regime == "synthetic":
-        return Field(image.name, frames, scale=config.noise.dose / _positive_mean(image, frames))
     if target is None:
         return Field(image.name, frames)
     return Field(image.name, frames, Frames((load(target, keep=keep),)))
 
 
-def _positive_mean(image: ImageFile, frames: Frames) -> float:
-    mean = float(np.mean(frames[0], dtype=np.float64))
+def _in_electrons(field: Field, config: DataConfig) -> Field:
+    """Return a clean field with the scale that gives it the dose."""
+    mean = float(np.mean(field.frames[0], dtype=np.float64))
     if mean > 0:
-        return mean
+        return replace(field, scale=config.noise.dose / mean)
     raise DataError(
-        f'{image.name}: the regime "synthetic" scales images to data.noise.dose electrons per pixel, and the '
+        f'{field.name}: the regime "synthetic" scales images to data.noise.dose electrons per pixel, and the '
         f"mean of this one is {mean:g}; remove it, or give images that are proportional to electrons."
     )
 
@@ -117,11 +139,11 @@ def _noisy_frames(image: ImageFile, target: ImageFile | None, config: DataConfig
 
 
 def _normalisation(
-    fields: Sequence[Field], regime: Regime, config: DataConfig, seed: int
+    fields: Sequence[Field], config: DataConfig, seed: int, *, noisy: bool
 ) -> tuple[float, float]:
     """Return mean and standard deviation of the training inputs, hot pixels cut off [counts]."""
     pixels = sample_pixels(fields)
-    if regime == "synthetic":
+    if noisy:
         pixels = add_noise(pixels, config.noise, np.random.default_rng(seed), mean=config.noise.dose)
     pixels = np.clip(pixels, *np.percentile(pixels, [0.1, 99.9]))
     mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))

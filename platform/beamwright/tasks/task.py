@@ -14,17 +14,31 @@ if TYPE_CHECKING:
     import torch
 
     from beamwright.data import Fingerprint
-    from beamwright.experiment import Experiment, NoiseConfig, Regime
+    from beamwright.experiment import Experiment, NoiseConfig, PatternConfig, Regime
     from beamwright.search_spaces import Recipe, SpaceLimits
 
-__all__ = ["ROLES", "Batch", "BatchSampler", "Metric", "Predict", "Role", "Scores", "Task", "TaskData"]
+__all__ = [
+    "ROLES",
+    "Batch",
+    "BatchSampler",
+    "Channel",
+    "Metric",
+    "Predict",
+    "Role",
+    "Scores",
+    "SparseScans",
+    "Task",
+    "TaskData",
+]
 
 Role: TypeAlias = Literal["train", "validation", "test"]
 ROLES: tuple[Role, ...] = ("train", "validation", "test")
 Predict: TypeAlias = Callable[[np.ndarray], np.ndarray]
-"""``(H, W)`` float32 in raw counts -> ``(H, W)`` in the same units: torch, ONNX and classical rows alike."""
+"""``(H, W)`` float32 in raw counts -> ``(H, W)`` in the same units: torch, ONNX and classical rows alike.
+
+Where a task has several channels, they are a leading axis: ``(C, H, W)`` -> ``(K, H, W)``."""
 Batch: TypeAlias = "dict[str, torch.Tensor]"
-"""``input``, ``target`` and ``weight``, each ``(B, 1, P, P)`` float32 in normalised units."""
+"""``input`` ``(B, C, P, P)``, ``target`` and ``weight`` ``(B, 1, P, P)``, float32 in normalised units."""
 
 IMAGES_FOR_BOOTSTRAP = 20
 
@@ -41,6 +55,15 @@ class Metric:
     def better(self, value: float, than: float) -> bool:
         """Tell whether `value` is an improvement; not-a-number never is."""
         return value > than if self.maximise else value < than
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a channel of a task's input or output holds."""
+
+    name: str
+    unit: str
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +127,26 @@ def _over_blocks(blocks: Blocks, quality: Quality, draws: int, rng: np.random.Ge
 
 
 @dataclass(frozen=True)
+class SparseScans:
+    """How images are measured of which only a part is.
+
+    Parameters
+    ----------
+    patterns
+        Where, and with how many electrons.
+    full_scale
+        Value of a pixel where every electron is counted.
+    half_dose
+        The dose at which the variance of a pixel's noise is that of the contrast [e-]; it goes into the
+        exported model.
+    """
+
+    patterns: PatternConfig
+    full_scale: float
+    half_dose: float
+
+
+@dataclass(frozen=True)
 class TaskData:
     """Everything that trials need of the data; picklable, placed once per node.
 
@@ -130,6 +173,8 @@ class TaskData:
         SHA-256 of every file, by path.
     units
         Of metrics whose unit depends on the data, by name.
+    sparse
+        Of tasks whose input is values and doses.
     """
 
     regime: Regime
@@ -145,6 +190,7 @@ class TaskData:
     pixel_size: float | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    sparse: SparseScans | None = None
 
 
 class BatchSampler(Protocol):
@@ -165,6 +211,8 @@ class Task(Protocol):
 
     name: str
     kind: Literal["classify", "detect", "segment", "restore", "regress"]
+    inputs: tuple[Channel, ...]
+    outputs: tuple[Channel, ...]
     metrics: tuple[Metric, ...]
     quality: Metric
     default_space: str
@@ -196,7 +244,10 @@ class Task(Protocol):
     def examples(
         self, predict: Predict, data: TaskData, role: Role, *, count: int = 2
     ) -> list[dict[str, np.ndarray | None]]:
-        """Return ``input``, ``output`` and ``target`` (or None) of a few crops, for pictures."""
+        """Return ``input``, ``output`` and ``target`` (or None) of a few crops, for pictures.
+
+        Of several channels pictures show the first.
+        """
         ...
 
     def baselines(self, data: TaskData) -> Iterator[tuple[str, dict[str, Any], Predict]]:

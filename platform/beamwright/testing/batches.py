@@ -41,7 +41,7 @@ def check_batches(task: Task, other: Task, data: TaskData) -> None:
     for wrong, what in zip(others, ("step", "seed"), strict=True):
         expect(not _equal(batch, wrong), f"Batches must differ from one {what} to the next.")
     for loss in data.limits.losses:
-        _check_loss(task, batch, recipe.model_copy(update={"loss": loss}))
+        _check_loss(task, batch, recipe.model_copy(update={"loss": loss}), data.limits.out_channels)
 
 
 def _recipe(task: Task, data: TaskData) -> Recipe:
@@ -56,11 +56,13 @@ def _check_shapes(batch: Batch, recipe: Recipe, data: TaskData) -> None:
         f"A batch needs input, target and weight, not {sorted(batch)}.",
     )
     spatial = (recipe.patch_size,) * data.limits.ndim
-    channels = {"input": data.limits.in_channels, "target": data.limits.out_channels}
-    for name, count in channels.items():
-        found, wanted = tuple(batch[name].shape), (recipe.batch_size, count, *spatial)
-        expect(found == wanted, f"{name} of a batch must have the shape {wanted}, not {found}.")
-    for name in (*channels, "weight"):
+    found, wanted = tuple(batch["input"].shape), (recipe.batch_size, data.limits.in_channels, *spatial)
+    expect(found == wanted, f"input of a batch must have the shape {wanted}, not {found}.")
+    # An output may have channels, such as a predicted error, that nobody has the truth of.
+    found, most = tuple(batch["target"].shape), data.limits.out_channels
+    allowed = [(recipe.batch_size, count, *spatial) for count in range(1, most + 1)]
+    expect(found in allowed, f"target of a batch must have the shape {allowed[-1]}, not {found}.")
+    for name in ("input", "target", "weight"):
         tensor = batch[name]
         expect(tensor.dtype == torch.float32, f"{name} of a batch must be float32, not {tensor.dtype}.")
         expect(tensor.isfinite().all(), f"{name} of a batch must be finite.")
@@ -69,8 +71,9 @@ def _check_shapes(batch: Batch, recipe: Recipe, data: TaskData) -> None:
     )
 
 
-def _check_loss(task: Task, batch: Batch, recipe: Recipe) -> None:
-    output = torch.zeros_like(batch["target"], requires_grad=True)
+def _check_loss(task: Task, batch: Batch, recipe: Recipe, channels: int) -> None:
+    target = batch["target"]
+    output = torch.zeros(target.shape[0], channels, *target.shape[2:], requires_grad=True)
     with attempt(f'task.loss with loss = "{recipe.loss}"'):
         loss = task.loss(output, batch, recipe)
     what = f'The loss "{recipe.loss}" must be'

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from beamwright.experiment import Experiment
 from beamwright.search_spaces import SPACES
-from beamwright.tasks import Metric, Predict, Scores, Task, TaskData
+from beamwright.tasks import Channel, Metric, Predict, Scores, Task, TaskData
 from beamwright.tasks.task import ROLES, Role
 from beamwright.testing.batches import check_batches
 from beamwright.testing.expecting import attempt, difference, expect
@@ -59,7 +59,7 @@ def check_task(make_task: MakeTask, experiment: Experiment) -> None:
 
 
 def _check_promises(task: Task) -> None:
-    for name in ("name", "kind", "metrics", "quality", "default_space"):
+    for name in ("name", "kind", "inputs", "outputs", "metrics", "quality", "default_space"):
         expect(hasattr(task, name), f"A task needs the attribute {name}; see Task.")
     expect(task.kind in _KINDS, f"task.kind = {task.kind!r} must be one of {', '.join(_KINDS)}.")
     expect(task.default_space in SPACES, f"task.default_space = {task.default_space!r} is not registered.")
@@ -67,6 +67,12 @@ def _check_promises(task: Task) -> None:
         all(isinstance(metric, Metric) and metric.summary for metric in task.metrics),
         "task.metrics must be Metric records, each with a summary.",
     )
+    for name in ("inputs", "outputs"):
+        channels = getattr(task, name)
+        expect(
+            channels and all(isinstance(item, Channel) and item.summary for item in channels),
+            f"task.{name} must be Channel records, at least one, each with a summary.",
+        )
     names = [metric.name for metric in task.metrics]
     expect(len(set(names)) == len(names), f"task.metrics = {names} must have different names.")
     expect(
@@ -85,6 +91,9 @@ def _check_prepare(make_task: MakeTask, experiment: Experiment) -> TaskData:
         copy = pickle.loads(pickle.dumps(data))
     changed = difference(data, copy)
     expect(not changed, f"TaskData must survive pickling, as it goes to every worker; {changed} differs.")
+    for name, count in (("inputs", data.limits.in_channels), ("outputs", data.limits.out_channels)):
+        channels = getattr(make_task(), name)
+        expect(len(channels) == count, f"task.{name} must be {count} channels as in the limits of the space.")
     expect(data.regime != "auto", 'task.prepare must resolve the regime "auto".')
     expect(all(data.fields.get(role) for role in ROLES), f"TaskData.fields needs images for each of {ROLES}.")
     expect(
@@ -143,13 +152,15 @@ def _evaluate(task: Task, predict: Predict, data: TaskData, role: Role) -> Score
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
-    return ndimage.uniform_filter(image, 3, mode="nearest")
+    """Smooth each channel; a task with as many channels out as in takes it for a predictor."""
+    return ndimage.uniform_filter(image, (1,) * (image.ndim - 2) + (3, 3), mode="nearest")
 
 
 def _smooth_by_torch(image: np.ndarray) -> np.ndarray:
-    padded = torch.nn.functional.pad(torch.from_numpy(image)[None, None], (1, 1, 1, 1), mode="replicate")
+    channels = torch.from_numpy(image).reshape(1, -1, *image.shape[-2:])
+    padded = torch.nn.functional.pad(channels, (1, 1, 1, 1), mode="replicate")
     with torch.inference_mode():
-        return torch.nn.functional.avg_pool2d(padded, 3, 1)[0, 0].numpy()
+        return torch.nn.functional.avg_pool2d(padded, 3, 1).numpy().reshape(image.shape)
 
 
 def _check_examples(task: Task, data: TaskData) -> None:

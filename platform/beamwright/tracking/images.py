@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Example", "crop_example", "load_examples", "make_panel", "make_tiles", "save_examples"]
 
 Example = Mapping[str, "NDArray[np.float32] | None"]
-"""``input``, ``output`` and, where there is one, ``target``: (H, W), or (C, H, W) of which the first shows."""
+"""``input``, ``output`` and, where there is one, ``target``: (H, W), or (C, H, W): the first is shown."""
 
 _LABELS = {"input": "noisy", "output": "result", "target": "target"}
 _GAP, _HEADER = 6, 22  # [px]

@@ -14,10 +14,12 @@ __all__ = ["run_module"]
 def run_module(
     module: Deployable, image: np.ndarray, *, pixels: float, layout: torch.memory_format
 ) -> np.ndarray:
-    """Run a module on an image ``(H, W)`` [counts]: the whole of it, or tiles that give the same.
+    """Run a module on an image [counts]: the whole of it, or tiles that give the same.
 
     Parameters
     ----------
+    image
+        ``(H, W)``, or ``(C, H, W)`` for several channels; what comes back has as many axes.
     pixels
         The largest number of pixels that is run at once.
     layout
@@ -29,6 +31,9 @@ def run_module(
         inputs = torch.from_numpy(batch).to(device, memory_format=layout)
         return module(inputs).cpu().numpy()
 
-    tiling = Tiling.fit(image.shape, halo=module.halo, divisor=module.divisor, pixels=pixels)
+    channels = image if image.ndim == 3 else image[None]
+    out = np.empty((module.out_channels, *channels.shape[1:]), np.float32)
+    tiling = Tiling.fit(channels.shape[1:], halo=module.halo, divisor=module.divisor, pixels=pixels)
     with torch.inference_mode():
-        return predict_image(run, image[None], tiling=tiling, out=np.empty((1, *image.shape), np.float32))[0]
+        predict_image(run, channels, tiling=tiling, out=out)
+    return out if image.ndim == 3 else out[0]

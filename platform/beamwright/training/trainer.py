@@ -14,7 +14,7 @@ from torch import nn
 
 from beamwright.errors import RunError
 from beamwright.experiment import TrainingConfig
-from beamwright.search_spaces import Candidate, build, estimate_cost
+from beamwright.search_spaces import Architecture, Candidate, build, estimate_cost
 from beamwright.search_spaces.builder import Network
 from beamwright.tasks import Batch, Task, TaskData
 from beamwright.training.checkpoint import read_checkpoint, write_checkpoint
@@ -123,8 +123,14 @@ class Trainer:
         }
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Run the network as it is now (its average, if there is one) on an image ``(H, W)`` [counts]."""
-        module = Deployable(self.judged, mean=self.data.mean, std=self.data.std).to(self.device)
+        """Run the network as it is now (its average, if there is one) on an image [counts].
+
+        Parameters
+        ----------
+        image
+            ``(H, W)``, or ``(C, H, W)`` for several channels.
+        """
+        module = Deployable.of(self.judged, self.data).to(self.device)
         pixels = WHOLE_IMAGE_MEMORY / estimate_cost(self.candidate).inference_bytes_per_pixel
         return run_module(module, image, pixels=pixels, layout=self.layout)
 
@@ -134,7 +140,7 @@ class Trainer:
         network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         if best and self._best_weights is not None:
             network.load_state_dict(self._best_weights)
-        return Deployable(network, mean=self.data.mean, std=self.data.std)
+        return Deployable.of(network, self.data)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that `load_state_dict` needs, as tensors and plain values."""
@@ -157,7 +163,7 @@ class Trainer:
         RunError
             If the state is of another architecture.
         """
-        if state["architecture"] != self.candidate.architecture.to_dict():
+        if Architecture.from_dict(state["architecture"]) != self.candidate.architecture:
             raise RunError(
                 "A checkpoint goes on with the architecture it was made with, and this one has another; "
                 "start the trial in an empty folder."

@@ -1,0 +1,1 @@
+"""Agents that fly the microscope: baselines behind one interface, and how well they do."""
