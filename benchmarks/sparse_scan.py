@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ def measure() -> Section:
     torch.set_num_threads(1)
     rows = []
     for single, vector, preset, what in CASES:
-        batched = _rate(lambda vector=vector, preset=preset: _play(vector(BATCH, preset=preset), BATCH))
-        alone = _rate(lambda single=single, preset=preset: _play(single(preset=preset), 1))
+        batched = _median(partial(_play, vector(BATCH, preset=preset), BATCH))
+        alone = _median(partial(_play, single(preset=preset), 1))
         rows.append([f"`{preset}`", what, f"{batched:,.0f}", f"{alone:,.0f}", f"{batched / alone:.1f}"])
     found = table(["preset", "", f"batch of {BATCH} [steps/s]", "single [steps/s]", "ratio"], rows)
     times = table(
@@ -48,14 +49,14 @@ def measure() -> Section:
         [[f"{edge} x {edge}", f"{_interpolation(edge):.0f}"] for edge in (64, 96, 128)],
     )
     text = (
-        f"Steps per second of processor time on one thread, random allowed actions, resets included; median of "
-        f"{REPEATS} runs of {STEPS} steps.\n\n{found}\n\nThe built-in reconstruction with its predicted error, "
-        f"batch of {BATCH}:\n\n{times}\n"
+        "Steps per second of processor time on one thread, random allowed actions, resets included; median "
+        f"of {REPEATS} runs of {STEPS} steps.\n\n{found}\n\nThe built-in reconstruction with its predicted "
+        f"error, batch of {BATCH}:\n\n{times}\n"
     )
     return Section("sparse_scan", "Sparse scanning environments", text)
 
 
-def _rate(run: Callable[[], float]) -> float:
+def _median(run: Callable[[], float]) -> float:
     return statistics.median(run() for _ in range(REPEATS))
 
 
@@ -63,21 +64,22 @@ def _play(env: Any, count: int) -> float:
     """Return the steps per second of processor time, after a few to warm up."""
     rng = np.random.default_rng(0)
     observation, _ = env.reset(seed=0)
-    layout = env.unwrapped.simulation.observer.layout
     spent = 0.0
     for step in range(STEPS + 5):
-        seen = (
-            observation["action_mask"]
-            if isinstance(observation, dict)
-            else observation[..., layout["action_mask"]]
-        )
-        action = (rng.random(seen.shape) * seen).argmax(-1)
+        allowed = _mask(env, observation)
+        action = (rng.random(allowed.shape) * allowed).argmax(-1)
         start = time.process_time()
         observation, _, terminated, truncated, _ = env.step(action)
         if count == 1 and (terminated or truncated):
             observation, _ = env.reset()
         spent += (time.process_time() - start) * (step >= 5)
     return count * STEPS / spent
+
+
+def _mask(env: Any, observation: Any) -> np.ndarray:
+    if isinstance(observation, dict):
+        return observation["action_mask"]
+    return observation[..., env.unwrapped.simulation.observer.layout["action_mask"]]
 
 
 def _interpolation(edge: int) -> float:

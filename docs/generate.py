@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from beamwright.agents.baselines import BASELINES
 from beamwright.data import Fingerprint, Noise
+from beamwright.envs import ENVIRONMENTS
+from beamwright.envs.microscope.specimens import SPECIMENS
 from beamwright.experiment import Experiment
 from beamwright.registry import Registry
 from beamwright.search import SAMPLERS, SCHEDULERS
@@ -185,6 +188,14 @@ def _documented(record: type) -> Iterator[tuple[str, str]]:
         yield names, " ".join(match[2].split()).replace("``", "`").replace("|", "\\|")
 
 
+def _presets() -> str:
+    lines = ["| environment | presets |", "|---|---|"]
+    for entry in ENVIRONMENTS:
+        names = ", ".join(f"`{name}`" for name in entry.load().presets)
+        lines.append(f"| `{entry.name}` | {names} |")
+    return "\n".join(lines)
+
+
 BLOCKS = {
     "networks": lambda: _entries(NETWORKS),
     "samplers": lambda: _entries(SAMPLERS),
@@ -192,6 +203,10 @@ BLOCKS = {
     "parameters": _parameters,
     "metrics": lambda: _metrics("denoise"),
     "inpaint_metrics": lambda: _metrics("inpaint"),
+    "environments": lambda: _entries(ENVIRONMENTS),
+    "presets": _presets,
+    "specimens": lambda: _entries(SPECIMENS),
+    "baselines": lambda: _entries(BASELINES),
     "fingerprint": lambda: _fields(Fingerprint),
     "noise": lambda: _fields(Noise),
 }

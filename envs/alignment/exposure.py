@@ -60,22 +60,26 @@ class Exposure(ABC):
         """
         return None
 
-    def check(self, specimens: Specimen) -> None:
-        """Refuse optics that do not fit the pixels, and warn of specimens that do not fit the model.
+    def check_optics(self) -> None:
+        """Refuse optics that do not fit the pixels.
 
         Raises
         ------
         MicroscopeError
             If the aperture reaches beyond what the pixels hold.
-
-        Warns
-        -----
-        PhysicsWarning
-            If the specimens do not fit.
         """
         height, width = self.grid.shape
         blank = torch.zeros(1, height, width // 2 + 1, dtype=torch.complex64, device=self.column.device)
         self.image(blank, blank.new_zeros(1, len(self.column.names)).real, blank.new_zeros(1, 2).real)
+
+    def check_specimens(self, specimens: Specimen) -> None:
+        """Warn of specimens that do not fit the model of imaging.
+
+        Warns
+        -----
+        PhysicsWarning
+            If they do not.
+        """
 
     def prepare(self, specimen: Specimen) -> Tensor:
         """Return the spectrum that an episode keeps, ``(B, H, W // 2 + 1)``."""
@@ -136,16 +140,15 @@ class PhaseContrast(Exposure):
         """See `Exposure.power`."""
         return 4 * _power(spectrum * self._transfer(aberrations))
 
-    def check(self, specimens: Specimen) -> None:
-        """See `Exposure.check`: the phase must be weak."""
-        super().check(specimens)
+    def check_specimens(self, specimens: Specimen) -> None:
+        """See `Exposure.check_specimens`: the phase must be weak."""
         deviation = float(self.imaged(specimens).square().mean((-2, -1)).sqrt().max())
         if deviation > WEAK:
             warnings.warn(
                 f"Images that are linear in the phase need one that varies by at most {WEAK:g} rad (root "
-                f"mean square), and that of these specimens varies by {deviation:.2g} rad; choose thinner ones.",
+                f"mean square), and that of these varies by {deviation:.2g} rad; choose thinner specimens.",
                 PhysicsWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _transfer(self, aberrations: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class SimulatedBench(Bench):
     def __init__(self, column: Column, layout: ActionLayout) -> None:
         super().__init__(column, layout)
         self._exposure: Exposure = exposure_for(column)
+        self._exposure.check_optics()
         self._pool = specimen_pool(
             self.config.specimen,
             shape=column.grid.shape,
@@ -52,7 +53,7 @@ class SimulatedBench(Bench):
             split=self.config.split,
             device=str(column.device),
         )
-        self._exposure.check(self._pool.specimens)
+        self._exposure.check_specimens(self._pool.specimens)
 
     def begin(self, streams: Streams) -> BenchState:
         """Return a specimen in a misaligned column."""

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from beamwright.envs.core.palette import BACKGROUND, MUTED, PANEL, TEXT, Colour
 
-__all__ = ["Box", "Canvas", "Point", "number", "text_width"]
+__all__ = ["Box", "Canvas", "Point", "extent", "number", "text_width", "widened"]
 
 Point = tuple[float, float]  # (x, y) [px] of the finished picture, from the top left
 _FINE = 2
@@ -182,6 +182,18 @@ def number(value: float, unit: str = "") -> str:
         text = f"{value:.0f}"
     text = "0" if text == "-0" else text.replace("-", "\N{MINUS SIGN}")
     return f"{text} {unit}".rstrip()
+
+
+def extent(values: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest of some values, apart even where they are the same."""
+    known = values[np.isfinite(values)]
+    return widened(float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """Return limits that are apart, by a thousandth of their size at least."""
+    least = 1e-3 * max(abs(low), abs(high)) or 1.0
+    return (low, high) if high - low >= least else (low - least / 2, low + least / 2)
 
 
 def text_width(text: str, size: int = 12, *, bold: bool = False) -> float:

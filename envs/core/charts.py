@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from beamwright.envs.core.canvas import Box, Canvas, Point, number, text_width
+from beamwright.envs.core.canvas import Box, Canvas, Point, extent, number, text_width, widened
 from beamwright.envs.core.palette import ACCENT, FAINT, GOOD, MUTED, PANEL, SERIES, TEXT, WARN, Colour, blend
 
 __all__ = ["draw_bars", "draw_gauges", "draw_lines", "draw_table"]
@@ -115,7 +115,7 @@ def draw_lines(
     arrays = {name: np.asarray(values, dtype=float).reshape(-1) for name, values in series.items()}
     inner = canvas.panel(box, f"{title} [{unit}]" if unit else title)
     _draw_legend(canvas, box, list(arrays))
-    low, high = limits or _spread(arrays, log)
+    low, high = widened(*limits) if limits else _spread(arrays, log)
     ticks = _ticks(low, high, log)
     labels = [number(tick) for tick in ticks]
     left = max([text_width(label, 11) for label in labels], default=0) + 8
@@ -174,15 +174,12 @@ def _draw_legend(canvas: Canvas, box: Box, names: list[str]) -> None:
 
 
 def _spread(arrays: Mapping[str, np.ndarray], log: bool) -> tuple[float, float]:
-    known = np.concatenate([values[np.isfinite(values)] for values in arrays.values()] or [np.zeros(0)])
-    known = known[known > 0] if log else known
-    if not len(known):
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    low, high = float(known.min()), float(known.max())
-    if log:
-        return low / 1.3, high * 1.3
-    margin = 0.08 * (high - low) or 0.5
-    return low - margin, high + margin
+    values = np.concatenate([np.zeros(0), *arrays.values()])
+    if not log:
+        low, high = extent(values)
+        return low - 0.08 * (high - low), high + 0.08 * (high - low)
+    known = values[np.isfinite(values) & (values > 0)]
+    return (float(known.min()) / 1.3, float(known.max()) * 1.3) if len(known) else (0.1, 1.0)
 
 
 def _share(value: float, low: float, high: float, log: bool) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from beamwright.envs.core.canvas import Box, Canvas, Point, number, text_width
+from beamwright.envs.core.canvas import Box, Canvas, Point, extent, number, text_width, widened
 from beamwright.envs.core.palette import ACCENT, BACKGROUND, FAINT, MUTED, TEXT, Colour, blend, colour_map
 
 __all__ = ["ImagePanel"]
@@ -62,7 +62,7 @@ class ImagePanel:
         self._shape = array.shape[:2]
         self._place = _fitted(inner, self._shape, _FOOTER if valued else 0)
         if valued:
-            limits = limits or _limits(array)
+            limits = widened(*limits) if limits else extent(array)
             canvas.paste(_coloured(array, colours, limits), self._place)
             self._colour_bar(colours, limits, unit)
         else:
@@ -157,17 +157,9 @@ def _fitted(inner: Box, shape: Sequence[int], footer: float) -> Box:
     return Box(left, top, width, height)
 
 
-def _limits(array: np.ndarray) -> tuple[float, float]:
-    known = array[np.isfinite(array)]
-    if not len(known):
-        return 0.0, 1.0
-    low, high = float(known.min()), float(known.max())
-    return (low, high) if high > low else (low, low + 1)
-
-
 def _coloured(array: np.ndarray, colours: str, limits: tuple[float, float]) -> np.ndarray:
     low, high = limits
-    share = (array.astype(np.float32) - low) / (high - low)
+    share = (array.astype(float) - low) / (high - low)
     known = np.isfinite(share)
     index = (np.where(known, share, 0).clip(0, 1) * 255).astype(np.uint8)
     pixels = colour_map(colours)[index]

@@ -72,7 +72,13 @@ class Streams:
     def integers(self, *shape: int, low: int, high: int) -> Tensor:
         """Return ``(B, *shape)`` int64 numbers, uniform in [low, high)."""
         size = math.prod(shape)
-        return self._hashes(size).bitwise_and_(2**63 - 1).remainder_(high - low).add_(low).view(-1, *shape)
+        return (
+            self._hashes(size)
+            .bitwise_and_(2**63 - 1)
+            .remainder_(high - low)
+            .add_(low)
+            .view(self.count, *shape)
+        )
 
     def poisson(self, rate: Tensor) -> Tensor:
         """Return counts of the expected `rate`, by inversion with one uniform number per value.
@@ -115,7 +121,7 @@ class Streams:
         """Return random int32 words ``(B, *shape)``, two to a hash."""
         size = math.prod(shape)
         words = self._hashes((size + 1) // 2).view(torch.int32)  # (B, 2 * hashes)
-        return words[:, :size].reshape(-1, *shape)
+        return words[:, :size].reshape(self.count, *shape)
 
     def _hashes(self, size: int) -> Tensor:
         start = self._key + self._counter * _signed(_GOLDEN)  # (B,)

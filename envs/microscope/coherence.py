@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from beamwright.errors import MicroscopeError
 
 __all__ = [
     "focal_quadrature",
+    "heaviest",
     "source_envelope",
     "source_quadrature",
     "weighted_sum",
@@ -32,6 +34,7 @@ TOLERANCE = 1e-3
 """Of an average of phase factors, which are at most one."""
 
 Weights = tuple[float, ...]
+Point = TypeVar("Point")
 
 
 @precomputed
@@ -76,7 +79,7 @@ def source_quadrature(optics: Optics) -> tuple[tuple[tuple[float, float], ...], 
     reach = 4e-3 * math.pi * optics.source_size * optics.aperture / optics.wavelength  # [rad]
     nodes, weights = _gauss_hermite(reach, f"a source of {optics.source_size:g} nm in a diffraction pattern")
     points = tuple((y * optics.source_size, x * optics.source_size) for y in nodes for x in nodes)
-    return points, tuple(one * other for one in weights for other in weights)
+    return heaviest(points, tuple(one * other for one in weights for other in weights))
 
 
 def source_envelope(grid: Grid, source_size: Tensor) -> Tensor:
@@ -105,6 +108,15 @@ def weighted_sum(parts: Iterable[Tensor], weights: Iterable[float]) -> Tensor:
     return functools.reduce(torch.add, weighted)
 
 
+def heaviest(points: tuple[Point, ...], weights: Weights) -> tuple[tuple[Point, ...], Weights]:
+    """Return the points of a quadrature without the lightest, whose weights sum to at most `TOLERANCE`."""
+    order = np.argsort(weights)
+    light = int(np.searchsorted(np.cumsum(np.array(weights)[order]), TOLERANCE))
+    kept = np.sort(order[light:])
+    share = sum(weights[i] for i in kept)
+    return tuple(points[i] for i in kept), tuple(weights[i] / share for i in kept)
+
+
 def _gauss_hermite(reach: float, what: str) -> tuple[tuple[float, ...], Weights]:
     """Return the smallest quadrature that averages ``cos(phase x)`` over normal x, phases to `reach`."""
     phases = np.linspace(0, reach, 64)
@@ -113,7 +125,7 @@ def _gauss_hermite(reach: float, what: str) -> tuple[tuple[float, ...], Weights]
         nodes, weights = np.polynomial.hermite_e.hermegauss(count)
         weights = weights / weights.sum()
         if np.abs(np.cos(np.outer(phases, nodes)) @ weights - exact).max() < TOLERANCE:
-            return tuple(nodes.tolist()), tuple(weights.tolist())
+            return heaviest(tuple(nodes.tolist()), tuple(weights.tolist()))
     raise MicroscopeError(
         f"The average over {what} would need more than {MOST_NODES} points; reduce it, or the aperture."
     )

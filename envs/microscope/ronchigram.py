@@ -17,7 +17,7 @@ from torch import Tensor
 
 from beamwright.envs.microscope.aberrations import aberration_phase, check_coefficients
 from beamwright.envs.microscope.aperture import Disc, disc
-from beamwright.envs.microscope.coherence import focal_quadrature, source_quadrature, weighted_sum
+from beamwright.envs.microscope.coherence import focal_quadrature, heaviest, source_quadrature, weighted_sum
 from beamwright.envs.microscope.grid import Grid, precomputed
 from beamwright.envs.microscope.physics import Optics
 from beamwright.envs.microscope.pieces import in_pieces
@@ -96,7 +96,8 @@ def _modes(optics: Optics, grid: Grid, device: torch.device) -> tuple[Tensor, tu
     pupil = disc((), optics, grid, device)
     middle = torch.tensor([n // 2 * grid.sampling for n in grid.shape], device=device)  # [nm]
     (defoci, shares), (points, parts) = focal_quadrature(optics), source_quadrature(optics)
-    shifts = middle + torch.tensor(points, device=device)  # (S, 2) [nm]
-    spread = torch.tensor(defoci, device=device) * optics.focal_spread  # (F,) [nm]
-    modes = (spread[:, None, None] * pupil.defocus) + shifts @ pupil.tilts  # (F, S, P)
-    return modes.flatten(0, 1), tuple(share * part for share in shares for part in parts)
+    pairs = tuple((defocus * optics.focal_spread, *point) for defocus in defoci for point in points)
+    chosen, weights = heaviest(pairs, tuple(share * part for share in shares for part in parts))
+    spread, *shifts = torch.tensor(chosen, device=device).T  # (M,) each [nm]
+    modes = torch.outer(spread, pupil.defocus) + (torch.stack(shifts, dim=1) + middle) @ pupil.tilts
+    return modes, weights

@@ -11,8 +11,7 @@ from torch import Tensor
 from beamwright.envs.sparse_scan.filters import gaussian, linear_up
 from beamwright.envs.sparse_scan.types import Reconstruction
 
-__all__ = ["Interpolation", "Scale"]
-
+__all__ = ["ErrorModel", "Interpolation", "Scale"]
 
 _HEARD = 3.0
 """Measurements around a place that count for half of what endless ones would."""
@@ -74,11 +73,11 @@ class Interpolation:
     """Multi-scale normalised convolution of what is left to explain.
 
     The image begins as the mean over the area that was measured, not over the measurements, for an agent
-    measures most where there is most to see. Each level smooths the residuals at the measured pixels, ``e
-    += G(w (v - e)) / (G w + prior)``, with narrower and narrower Gaussians G, so that it follows the data
-    closely where they are dense and stays smooth where they are sparse: successive corrections as in
-    meteorology. All filters are separable and run as products of small matrices, the wide ones on coarser
-    grids.
+    measures most where there is most to see. Each level smooths the residuals at the measured pixels,
+    ``e += G(w (v - e)) / (G w + prior)``, with narrower and narrower Gaussians G, so that it follows the
+    data closely where they are dense and stays smooth where they are sparse: successive corrections as in
+    meteorology. In the end pixels that were measured get their own value, as far as its noise allows. All
+    filters are separable and run as products of small matrices, the wide ones on coarser grids.
 
     The predicted squared error is the local variance of the residuals at two scales, times what the density
     of measurements leaves of it.
@@ -88,8 +87,8 @@ class Interpolation:
     shape
         Rows and columns, H and W [px].
     noise
-        Electrons with which the signal of 1 has the variance 1: measurements weigh ``dose / (dose + 6
-        noise)``; 0 for measurements without noise.
+        Variance of a signal of 1 that is measured with one electron: 1 where electrons are counted, 0 where
+        there is no noise. Measurements weigh ``dose / (dose + 6 noise)``.
     device
         Where the images are.
     scales, model

@@ -12,9 +12,9 @@ from beamwright.envs.instrument.protocol import ELECTRONS_PER_PA_US, Microscope
 from beamwright.envs.microscope.batching import expand
 from beamwright.envs.microscope.damage import contamination, deposit, fade
 from beamwright.envs.microscope.detector import Detector, expose, expose_scan, read_out
-from beamwright.envs.microscope.drift import follow_drift
+from beamwright.envs.microscope.drift import Drift, follow_drift
 from beamwright.envs.microscope.points import pixel_index, sample, to_lengths, to_pixels
-from beamwright.envs.microscope.scanning import ScanEngine, trace
+from beamwright.envs.microscope.scanning import ScanEngine, Trace, trace
 from beamwright.envs.sparse_scan.config import ScanConfig
 from beamwright.envs.sparse_scan.types import Plan, ScanState
 
@@ -53,35 +53,25 @@ def fly(state: ScanState, plan: Plan, config: ScanConfig, streams: Streams, scop
     """
     measured = affordable(state, plan, config)  # (B, N)
     dwell = plan.dwell * measured  # (B, N) [us]; no time passes where nothing is measured
-    path = to_lengths(plan.path, state.pixel_size)
-    flown = trace(path, dwell, _engine(state, measured, config), state.beam, streams, lines=plan.lines)
-    electrons = electrons_per_point(config, plan.dwell).to(torch.float32)  # (B, 1) [e-]
-    places, drift = flown.points, state.drift
-    if drift is not None:
-        shift, drift = follow_drift(drift, flown.times, flown.seconds, streams, every=_every(plan))
-        places = places - shift
-    places = to_pixels(places, state.pixel_size)
+    electrons = electrons_per_point(config, plan.dwell)  # (B, 1) float64 [e-]
+    flown, places, drift = _move(state, plan, dwell, config, streams)
+    seconds, each = flown.seconds.double(), electrons.float()
     if scope is None:
-        signal, glow = _count(state, places, electrons, dwell, config, streams)
+        signal, glow = _count(state, places, each, dwell, config, streams)
     else:
-        signal, glow = _ask(scope, path, plan, measured, electrons, _efficiency(state)), None
-        flown = replace(flown, seconds=flown.seconds + scope.dead_time * measured[:, 0])
-    counts, dose = _gather(state, plan, signal, electrons, measured)
-    exposed = state.exposed
-    if exposed is not None:
-        exposed = deposit(exposed, electrons * measured, places, pixel_size=state.pixel_size)
+        signal, glow = _ask(scope, state, plan, measured, each), None
+        seconds = seconds + scope.dead_time * measured[:, 0]
+    counts, dose = _gather(state, plan, signal, each * measured)
     spent = measured.sum(1)  # (B,)
     after = replace(
         state,
         counts=counts,
         dose=dose,
-        exposed=exposed,
+        exposed=_expose_specimen(state, places, each * measured),
         beam=flown.beam,
         drift=drift,
         glow=glow,
-        budget=state.budget.spend(
-            spent * electrons_per_point(config, plan.dwell)[:, 0], flown.seconds.double()
-        ),
+        budget=state.budget.spend(spent * electrons[:, 0], seconds),
         points=state.points + spent,
         position=plan.position,
         heading=torch.where(plan.stop, state.heading, plan.heading),
@@ -108,11 +98,25 @@ def affordable(state: ScanState, plan: Plan, config: ScanConfig) -> Tensor:
     return plan.wanted & (each * index <= electrons[:, None]) & (time * _MICROSECOND <= seconds[:, None])
 
 
-def _engine(state: ScanState, measured: Tensor, config: ScanConfig) -> ScanEngine:
+def _move(
+    state: ScanState, plan: Plan, dwell: Tensor, config: ScanConfig, streams: Streams
+) -> tuple[Trace, Tensor, Drift | None]:
+    """Return what the beam did, where on the specimen that was ``(B, N, 2)`` [px], and the drift."""
+    path = to_lengths(plan.path, state.pixel_size)
+    engine = _engine(state, dwell[:, 0] > 0, config)
+    flown = trace(path, dwell, engine, state.beam, streams, lines=plan.lines)
+    if state.drift is None:
+        return flown, to_pixels(flown.points, state.pixel_size), None
+    shift, drift = follow_drift(state.drift, flown.times, flown.seconds, streams, every=_every(plan))
+    return flown, to_pixels(flown.points - shift, state.pixel_size), drift
+
+
+def _engine(state: ScanState, moving: Tensor, config: ScanConfig) -> ScanEngine:
+    """Return the faults of the day; a beam that does not move loses no time by flyback either."""
     names = ("lag", "flyback", "line_jitter", "hum", "hum_angle", "hum_phase")
     drawn = {name: state.effects[name] for name in names if name in state.effects}
-    if "flyback" in drawn:  # where nothing is measured, no time is lost either
-        drawn["flyback"] = drawn["flyback"] * measured[:, 0]
+    if "flyback" in drawn:
+        drawn["flyback"] = drawn["flyback"] * moving
     return ScanEngine(**drawn, hum_frequency=config.effects.hum_frequency)
 
 
@@ -157,33 +161,30 @@ def _suffer(signal: Tensor, dose: Tensor, state: ScanState, config: ScanConfig) 
     return signal
 
 
-def _ask(
-    scope: Microscope,
-    path: Tensor,
-    plan: Plan,
-    measured: Tensor,
-    electrons: Tensor,
-    efficiency: Tensor | float,
-) -> Tensor:
+def _ask(scope: Microscope, state: ScanState, plan: Plan, measured: Tensor, electrons: Tensor) -> Tensor:
     """Return the signal that a microscope measures, ``(1, N)``, as far as anything is to be measured."""
-    signal = torch.zeros_like(path[..., 0])
+    signal = torch.zeros_like(plan.path[..., 0])
     count = int(measured.sum())
     if count:
-        counts = scope.scan(path[0, :count].numpy(force=True).astype(float), float(plan.dwell))
-        signal[0, :count] = torch.as_tensor(counts, dtype=signal.dtype) / float(electrons * efficiency)
+        path = to_lengths(plan.path, state.pixel_size)[0, :count].double()
+        counts = torch.as_tensor(scope.scan(path.numpy(force=True), float(plan.dwell)), dtype=signal.dtype)
+        signal[0, :count] = counts / float(electrons * _efficiency(state))
     return signal
 
 
-def _gather(
-    state: ScanState, plan: Plan, signal: Tensor, electrons: Tensor, measured: Tensor
-) -> tuple[Tensor, Tensor]:
+def _gather(state: ScanState, plan: Plan, signal: Tensor, spent: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maps with what was measured, put where the beam was meant to be, each ``(B, H, W)``."""
-    shape = (state.dose.shape[1], state.dose.shape[2])
-    index, _ = pixel_index(plan.path, shape)  # (B, N)
-    spent = electrons * measured
+    index, _ = pixel_index(plan.path, (state.dose.shape[1], state.dose.shape[2]))  # (B, N)
     counts = state.counts.flatten(1).scatter_add(1, index, signal * spent)
     dose = state.dose.flatten(1).scatter_add(1, index, spent)
     return counts.view_as(state.counts), dose.view_as(state.dose)
+
+
+def _expose_specimen(state: ScanState, places: Tensor, spent: Tensor) -> Tensor | None:
+    """Return the dose that the specimen had, ``(B, H, W)`` [e-/nm^2], where anybody asks."""
+    if state.exposed is None:
+        return None
+    return deposit(state.exposed, spent, places, pixel_size=state.pixel_size)
 
 
 def _every(plan: Plan) -> int:

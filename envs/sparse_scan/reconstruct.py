@@ -21,8 +21,8 @@ __all__ = ["BundleReconstructor", "Reconstructor", "make_reconstructor"]
 
 
 Reconstructor = Callable[[Tensor, Tensor], Reconstruction]
-"""Takes ``values`` (signal of each pixel that was measured, else 0) and ``dose`` (electrons that a signal of 1
-would have sent to the detector there, else 0) [e-], both ``(B, H, W)``."""
+"""Takes ``values`` (signal of each pixel that was measured, else 0) and ``dose`` (electrons that a signal of
+1 would have sent to the detector there, else 0) [e-], both ``(B, H, W)``."""
 
 
 class BundleReconstructor:

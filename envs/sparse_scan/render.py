@@ -122,7 +122,8 @@ def _draw_predicted(canvas: Canvas, box: Box, simulation: ScanSimulation, one: S
     panel = ImagePanel(
         canvas, box, _image(one.predicted.sqrt()), title=title, note=note, colours="magma", limits=_ERRORS
     )
-    goal = simulation.greedy_place(one)
+    best = simulation.scores(one).argmax(1)
+    goal = simulation.moves.goal(one, best)[0].numpy(force=True)
     if isinstance(simulation.moves, TileMoves):
         panel.rectangle(float(goal[0]), float(goal[1]), *simulation.moves.shape, colour=GOOD)
     else:

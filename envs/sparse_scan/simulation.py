@@ -128,11 +128,6 @@ class ScanSimulation(Simulation[ScanState]):
         """Return the greedy scores of actions (in continuous mode, of headings), ``(B, A)`` in [0, 1]."""
         return self.observer.scores(state)
 
-    def greedy_place(self, state: ScanState) -> np.ndarray:
-        """Return where the greedy action would lead in the first environment, (y, x) [px]."""
-        best = self.observer.scores(state).argmax(1)
-        return self.moves.goal(state, best)[0].numpy(force=True)
-
     def follow(self, state: ScanState, path: Any, streams: Streams) -> ScanState:
         """Fly a given path before the first action; the next segment begins where it ends.
 

@@ -35,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-KINDS = ("tasks", "spaces", "networks", "samplers", "schedulers", "specimens")
+KINDS = ("tasks", "environments", "baselines", "spaces", "networks", "samplers", "schedulers", "specimens")
 # Where each package of the extra "search" is imported from is not the user's business.
 _SEARCH_PACKAGES = (
     "torch",
@@ -48,6 +48,8 @@ _SEARCH_PACKAGES = (
     "bioimageio",
     "cmaes",
 )
+
+_FLY_PACKAGES = ("gymnasium", "moviepy", "pygame", "matplotlib")
 
 ExperimentFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 Overrides = Annotated[
@@ -73,11 +75,19 @@ def main() -> None:
     except BeamwrightError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _SEARCH_PACKAGES:
+        extra = _extra_of((error.name or "").split(".")[0])
+        if extra is None:
             raise
-        _fail(str(MissingExtraError(f"This command (it imports {error.name})", "search")))
+        _fail(str(MissingExtraError(f"This command (it imports {error.name})", extra)))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _extra_of(package: str) -> str | None:
+    """Return the extra that brings a package."""
+    if package in _FLY_PACKAGES or (package == "torch" and "play" in sys.argv[1:2]):
+        return "fly"
+    return "search" if package in _SEARCH_PACKAGES else None
 
 
 def _print_version(wanted: bool) -> None:
@@ -267,6 +277,46 @@ def predict(
         print(path)
 
 
+@app.command("play")
+def play_episodes(
+    source: Annotated[
+        str, typer.Argument(metavar="ENV|FILE", help="Environment, or a YAML file that names one.")
+    ],
+    preset: Annotated[str | None, typer.Option(help="Preset of the environment.", show_default=False)] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change the environment: [cyan]budget.electrons=1e5[/].", metavar="KEY=VALUE"
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Who plays, see [cyan]beamwright list baselines[/].", show_default=False),
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(help="How many.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the first episode.", show_default=False)] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Film: .gif or .mp4; beside it a contact sheet, .png.")
+    ] = Path("play.gif"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+) -> None:
+    """Let a baseline play an environment, and film it."""
+    from rich.table import Table
+
+    from beamwright.play import episodes_table, load_play, play
+
+    config = load_play(
+        source, overrides or (), preset=preset, baseline=baseline, episodes=episodes, seed=seed
+    )
+    played = play(config, output, overwrite=overwrite)
+    heading, *rows = episodes_table(played)
+    table = Table(*heading, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    _wide_console().print(table)
+    print(f"{output}\n{output.with_suffix('.png')}")
+
+
 def _fingerprint_of(path: Path, stack: Stack | None) -> Fingerprint:
     """Return what a run of the experiment would find in its data."""
     from beamwright.data import fingerprint, resolve_regime, split_files
@@ -339,6 +389,14 @@ def _registry(kind: str) -> Any:
         from beamwright.search_spaces import NETWORKS, SPACES
 
         return SPACES if kind == "spaces" else NETWORKS
+    if kind == "environments":
+        from beamwright.envs import ENVIRONMENTS
+
+        return ENVIRONMENTS
+    if kind == "baselines":
+        from beamwright.agents.baselines import BASELINES
+
+        return BASELINES
     if kind == "specimens":
         from beamwright.envs.microscope.specimens import SPECIMENS
 

@@ -86,5 +86,5 @@ def test_coefficients_are_closed_under_tilt_and_include_the_unmodelled():
 
 def test_a_film_that_is_not_weak_is_warned_of():
     thick = {"classes": ["amorphous_film"], "pool": 4, "options": {"amorphous_film": {"thickness": 80.0}}}
-    with pytest.warns(PhysicsWarning, match=r"at most 0\.3 rad .* these specimens varies by 0\.\d+ rad"):
+    with pytest.warns(PhysicsWarning, match=r"at most 0\.3 rad .* these varies by 0\.\d+ rad"):
         AlignTEMEnv(specimen=thick)

@@ -2,7 +2,6 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from beamwright.envs.instrument import Recording, ReplayMicroscope
@@ -13,13 +12,12 @@ from beamwright.envs.sparse_scan import (
     SparseScanTilesVectorEnv,
     SparseScanVectorEnv,
 )
-from beamwright.envs.sparse_scan.presets import PRESETS, TILE_PRESETS
 from beamwright.errors import MicroscopeError
+from beamwright.testing.environments import check_environment
 
 FEW = {"specimen": {"pool": 8}}
-CASES = [(SparseScanEnv, SparseScanVectorEnv, preset) for preset in PRESETS] + [
-    (SparseScanTilesEnv, SparseScanTilesVectorEnv, preset) for preset in (None, *TILE_PRESETS)
-]
+CONTINUOUS = {"kind": "continuous", "points": (5, 12), "dwell": (2.0, 20.0), "stop": True}
+SCAN, TILES = "beamwright/SparseScan-v0", "beamwright/SparseScanTiles-v0"
 
 
 @pytest.fixture(autouse=True)
@@ -27,31 +25,21 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize(("single", "vector", "preset"), CASES)
-@pytest.mark.filterwarnings("ignore:.*we recommend:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*Box observation space.*:UserWarning")
-def test_every_preset_passes_gymnasiums_own_checks(single, vector, preset):
-    check_env(single(preset=preset, **FEW), skip_render_check=True)
-
-
-@pytest.mark.parametrize(("single", "vector", "preset"), CASES)
-def test_batched_and_single_environments_see_the_same(single, vector, preset):
-    batched = vector(3, preset=preset, **FEW)
-    singles = [single(preset=preset, **FEW) for _ in range(3)]
-    seen, info = batched.reset(seed=7)
-    expected = [env.reset(seed=7 + index) for index, env in enumerate(singles)]
-    batched.action_space.seed(1)
-    for _ in range(3):
-        for index, (observation, alone) in enumerate(expected):
-            assert_close(_row(seen, index), observation)
-            assert {key for key in info if not key.startswith("_")} == set(alone)
-            assert info["psnr"][index] == pytest.approx(alone["psnr"], abs=1e-2)
-        actions = batched.action_space.sample()
-        seen, _, terminated, truncated, info = batched.step(actions)
-        results = [env.step(action) for env, action in zip(singles, actions, strict=True)]
-        expected = [(result[0], result[4]) for result in results]
-        if terminated.any() or truncated.any():
-            break
+@pytest.mark.parametrize(
+    ("name", "preset", "overrides"),
+    [
+        (SCAN, "small", {"action": CONTINUOUS, "observation": {"pool": 2}}),
+        (SCAN, "noisy", {"shape": (48, 32), "action": {"points": 8, "start": "random"}}),
+        (
+            SCAN,
+            "choices",
+            {"effects": {"afterglow": 0.1, "efficiency": [0.1, 0.5]}, "reward": {"per_cost": True}},
+        ),
+        (TILES, "noisy", {"survey": {"pattern": "halton"}, "observation": {"kind": "vector"}}),
+    ],
+)
+def test_combinations_that_no_preset_has_conform(name, preset, overrides):
+    check_environment(name, preset, overrides={**FEW, **overrides})
 
 
 def test_the_synchronous_vector_environment_gives_the_same_episodes():

@@ -1,4 +1,4 @@
-"""Conformance suites: what every space and every task must keep, ours and those of users.
+"""Conformance suites: what every space, task and environment must keep, ours and those of users.
 
 A package that registers its own calls them in its tests::
 
@@ -8,7 +8,8 @@ A package that registers its own calls them in its tests::
         check_space(my_space, limits=SpaceLimits(ndim=2))
 """
 
+from beamwright.testing.environments import check_environment
 from beamwright.testing.spaces import check_space
 from beamwright.testing.tasks import check_task
 
-__all__ = ["check_space", "check_task"]
+__all__ = ["check_environment", "check_space", "check_task"]

@@ -17,7 +17,7 @@ from beamwright.testing.playing import Record, compare, play, row, sample
 __all__ = ["check_environment"]
 
 _COUNT = 3  # environments in a batch
-_LONGEST_RECORD = 40  # steps that are compared
+_LONGEST_RECORD = 24  # steps that are compared
 _ADVICE = (
     "symmetric and normalized|probably too (high|low)"  # natural units and counts without limit are meant
 )
@@ -209,7 +209,7 @@ class _Suite:
         env = self.vector("vector_entry_point").unwrapped
         observation, _ = env.reset(seed=self.seed)
         rng = np.random.default_rng(self.seed)
-        for _ in range(3):
+        for _ in range(2):
             actions = sample(env.single_action_space, observation, _COUNT, rng)
             self._check_reading(env, actions)
             observation, *_ = env.step(actions)
@@ -243,7 +243,7 @@ class _Suite:
         env, rng = self.single(render_mode="rgb_array").unwrapped, np.random.default_rng(self.seed)
         observation, _ = env.reset(seed=self.seed)
         pictures = [env.render()]
-        for _ in range(3):
+        for _ in range(2):
             action = sample(env.action_space, _batched(observation), 1, rng)[0]
             observation, _, terminated, truncated, _ = env.step(action)
             pictures.append(env.render())
