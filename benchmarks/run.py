@@ -17,6 +17,9 @@ NAMES = (
     "quality_replica",
     "quality_lattice",
     "simulator",
+    "sparse_scan",
+    "alignment",
+    "environments",
 )
 
 
