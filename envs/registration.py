@@ -50,13 +50,11 @@ def register_environments() -> None:
     """
     if importlib.util.find_spec("gymnasium") is None:
         return
-    import gymnasium
+    from gymnasium.envs.registration import register, registry
 
     for entry in ENVIRONMENTS:
-        if entry.name not in gymnasium.registry:
-            gymnasium.register(
-                entry.name, entry_point=entry.target, vector_entry_point=vector_target(entry.target)
-            )
+        if entry.name not in registry:
+            register(entry.name, entry_point=entry.target, vector_entry_point=vector_target(entry.target))
 
 
 def vector_target(target: str) -> str:

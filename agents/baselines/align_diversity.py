@@ -112,7 +112,8 @@ class PhaseDiversity(AlignBaseline):
         candidates = self.starting(record, rows, first=first)
         order = self.fit.misfits(record, candidates).argsort(1)[:, : self.starts]  # (b, S)
         starts = candidates.gather(1, order[..., None].expand(-1, -1, candidates.shape[2]))
-        fitted = self.fit.descend(record, starts, steps=self.steps)
+        fitted = self.fit.descend(record, starts, steps=self.steps // 2)
+        fitted = self.fit.descend(record, fitted.values[:, : max(1, self.starts // 4)], steps=self.steps - self.steps // 2)
         kept = torch.cat([candidates[:, : self.candidates], fitted.values], dim=1)
         self._kept |= dict(zip(rows.tolist(), kept, strict=True))
         return fitted

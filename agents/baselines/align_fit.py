@@ -113,14 +113,17 @@ class DiversityFit:
         theirs all, and the misfits are products of matrices.
         """
         spectra = record.spectra * self.weight.sqrt()  # (B, E, M)
-        pairs = spectra[:, :, None] * spectra[:, None].conj()  # (B, E, E, M)
+        here, there = torch.triu_indices(spectra.shape[1], spectra.shape[1])
+        twice = torch.where(here == there, 1.0, 2.0)[:, None]  # (E, f) stands for (f, E) too
+        # The real part of a product is that of the parts, with one factor conjugated.
+        pairs = torch.view_as_real((spectra[:, here].conj() * spectra[:, there] * twice).resolve_conj()).flatten(1)
         explained = []
         for some in points.split(piece):
             settings = record.settings.rows(0, 1).repeated(len(some))
             transfers = self.model.transfers(some, settings) * record.scales[:1, :, None]  # (N, E, M)
             total = transfers.abs().square().sum(1) + self.regularisation
-            weights = transfers[:, :, None].conj() * transfers[:, None] / total[:, None, None]  # (N, E, E, M)
-            explained.append(torch.view_as_real(weights).flatten(1) @ _conjugated(pairs).flatten(1).T)
+            weights = (transfers[:, here].conj() * transfers[:, there] / total[:, None]).resolve_conj()
+            explained.append(torch.view_as_real(weights).flatten(1) @ pairs.T)  # (n, B)
         return spectra.abs().square().sum((1, 2))[:, None] - torch.cat(explained).T
 
     def descend(self, record: Record, starts: Tensor, *, steps: int) -> Fitted:
@@ -197,8 +200,3 @@ def _products(slopes: Tensor) -> Tensor:
     """Return the real parts of the scalar products of P complex vectors ``(S, P, n)``, ``(S, P, P)``."""
     parts = torch.view_as_real(slopes).flatten(2)
     return parts @ parts.transpose(1, 2)
-
-
-def _conjugated(pairs: Tensor) -> Tensor:
-    """Return what makes a product with real and imaginary parts the real part of a complex one."""
-    return torch.view_as_real(pairs.conj())

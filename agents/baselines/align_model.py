@@ -49,7 +49,7 @@ class ExposureModel:
             )
         self.column = column
         self.grid = Grid((config.size, config.size), config.sampling)
-        self._phase = isinstance(config, AlignTEMConfig)
+        self._phase, self._moves = isinstance(config, AlignTEMConfig), config.tilts() or parameters.velocity
         names = (*TILTS, *column.names)
         fixed = [0.0 if name in config.knobs or name in parameters.others else config.nominal(name) for name in names]
         self._fixed = torch.tensor(fixed, device=column.device)  # (2 + N,)
@@ -127,6 +127,6 @@ class ExposureModel:
         aberrations, shift = column.aberrations(fixed, quantities[:, :knobs])
         transfer = phase_transfer if self._phase else probe_transfer
         seen = transfer(aberrations, column.names, column.optics, self.grid)
-        return displaced(seen, shift + moved, self.grid)
+        return displaced(seen, shift + moved, self.grid) if self._moves else seen
 
 

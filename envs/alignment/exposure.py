@@ -72,7 +72,7 @@ class Exposure(ABC):
         blank = torch.zeros(1, height, width // 2 + 1, dtype=torch.complex64, device=self.column.device)
         self.image(blank, blank.new_zeros(1, len(self.column.names)).real, blank.new_zeros(1, 2).real)
 
-    def check_specimens(self, specimens: Specimen) -> None:
+    def check_specimens(self, specimens: Specimen) -> None:  # noqa: B027  most models take any specimen
         """Warn of specimens that do not fit the model of imaging.
 
         Warns

@@ -41,12 +41,19 @@ def poisson_quantile(symmetric: Tensor, rate: Tensor) -> Tensor:
     counts = torch.empty_like(flat)
     piece = max(1, flat.numel()) if flat.is_cuda else _PIECE
     for part, u, expected in zip(counts.split(piece), symmetric.split(piece), flat.split(piece), strict=True):
-        low = (expected < _EXACT_BELOW).nonzero().view(-1)
-        if len(low) < len(part):
-            part.copy_(_expansion(u, expected))
-        if len(low):
-            part[low] = _summation(u[low], expected[low])
+        part.copy_(_quantile(u, expected))
     return counts.view(rate.shape)
+
+
+def _quantile(symmetric: Tensor, rate: Tensor) -> Tensor:
+    low = (rate < _EXACT_BELOW).nonzero().view(-1)
+    if len(low) == len(rate):
+        return _summation(symmetric, rate)
+    counts = _expansion(symmetric, rate)
+    if len(low):
+        few = _summation(symmetric.index_select(0, low), rate.index_select(0, low))
+        counts.index_copy_(0, low, few)
+    return counts
 
 
 def _expansion(symmetric: Tensor, rate: Tensor) -> Tensor:

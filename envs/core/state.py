@@ -41,7 +41,7 @@ def _map(function: Callable[..., Tensor], tree: Any, others: tuple[Any, ...]) ->
     if isinstance(tree, dict):
         return {key: _map(function, value, tuple(o[key] for o in others)) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        parts = [_map(function, *items[:1], items[1:]) for items in zip(tree, *others, strict=True)]
+        parts = [_map(function, items[0], items[1:]) for items in zip(tree, *others, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         names = [field.name for field in dataclasses.fields(tree)]

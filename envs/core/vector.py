@@ -112,7 +112,7 @@ class MicroscopeVectorEnv(Shell, VectorEnv[Any, Any, np.ndarray]):
         observation, info = self._seen(np.ones(self.num_envs, dtype=bool))
         return observation, reward, terminated, truncated, info
 
-    def render(self) -> tuple[np.ndarray, ...] | None:
+    def render(self) -> tuple[np.ndarray, ...] | None:  # type: ignore[override]
         """Return one picture of each environment."""
         if self.render_mode is None:
             return None

@@ -79,8 +79,8 @@ class NionMicroscope(Instrument):
         stage = float(self._instrument.stage_size_nm)
         if max(field) > stage:
             raise MicroscopeError(
-                f"A field of {field[0]:g} x {field[1]:g} nm is larger than the simulated specimen, which has an "
-                f"edge of {stage:g} nm."
+                f"A field of {field[0]:g} x {field[1]:g} nm is larger than the simulated specimen, which has "
+                f"an edge of {stage:g} nm."
             )
         super().__init__(
             "Nion usim",

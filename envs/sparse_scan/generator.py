@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from beamwright.envs.core import Range, Streams, draw
 from beamwright.envs.instrument.protocol import Microscope
 from beamwright.envs.microscope.budget import Budget
-from beamwright.envs.microscope.drift import draw_drift
+from beamwright.envs.microscope.drift import Drift, draw_drift
 from beamwright.envs.microscope.points import to_lengths
 from beamwright.envs.microscope.scanning import Beam
 from beamwright.envs.microscope.specimens import specimen_pool
@@ -96,7 +95,6 @@ class Generator:
         zeros = torch.zeros(count, *config.shape, device=self._device)
         nothing = torch.zeros(count, device=self._device)
         damaged = "damage_dose" in effects or "contamination" in effects
-        unknown = math.nan
         return ScanState(
             specimen=specimen,
             pixel_size=pixel_size,
@@ -118,8 +116,8 @@ class Generator:
             points=nothing.long(),
             steps=nothing.long(),
             visited=None if self._tiles is None else zeros.new_zeros(count, self._tiles, dtype=torch.bool),
-            trail=zeros.new_full((count, self._steps, KNOTS, 2), unknown) if self._tiles is None else None,
-            history=zeros.new_full((count, self._steps + 1), unknown),
+            trail=zeros.new_full((count, self._steps, KNOTS, 2), math.nan) if self._tiles is None else None,
+            history=zeros.new_full((count, self._steps + 1), math.nan),
         )
 
     def _specimen(self, streams: Streams) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,7 +150,7 @@ class Generator:
             drawn["hum_angle"], drawn["hum_phase"] = streams.uniform(2, high=2 * math.pi).unbind(-1)
         return drawn
 
-    def _drift(self, streams: Streams) -> Any:
+    def _drift(self, streams: Streams) -> Drift | None:
         effects, split = self._config.effects, self._config.split
         if self._scope is not None or not (_is_on(effects.drift) or _is_on(effects.diffusion)):
             return None

@@ -136,43 +136,38 @@ class Interpolation:
     def _reconstruct(self, values: Tensor, dose: Tensor, image: Tensor, error: Tensor) -> None:
         """Write image and predicted error of a part of the batch."""
         weight = dose / (dose + self._half) if self._half else dose.sign()  # (B, H, W)
-        total = weight.sum((1, 2), keepdim=True)  # (B, 1, 1)
         coarse, medium, fine = self._levels
-        mean = _mean_over_area(coarse.down(weight * values), coarse.down(weight))  # (B, 1, 1)
-        rest = values - mean  # (B, H, W) what is left to explain; it means something where there is weight
-        first = coarse.correct(rest, weight)
-        image.copy_(coarse.up(first.change))
-        rest -= image
-        second = medium.correct(rest, weight)
-        change = medium.up(second.change)
+        first = coarse.sums(values, weight)
+        mean = _mean_over_area(first)  # (B, 1, 1)
+        image.copy_(coarse.up(_change(first, coarse.prior, mean))).add_(mean)
+        rest = values - image  # (B, H, W) what is left to explain; it means something where there is weight
+        second = medium.sums(rest, weight)
+        change = medium.up(_change(second, medium.prior))
         image += change
         rest -= change
         density = fine.down(weight)  # (B, H, W)
-        change = fine.down(weight * rest).div_(density + fine.prior)
-        image += change
-        rest -= change
+        image.addcdiv_(fine.down(rest.mul_(weight)), density + fine.prior)
         trust = self._trust(weight)
-        image.addcmul_(trust, rest).add_(mean)
-        variance = self._prior_variance(first.spread, total)
-        torch.mul(self._error(variance, first, second, density), 1 - trust, out=error)
+        image.lerp_(values, trust)
+        expected = self._error(first, second, density, mean)
+        torch.addcmul(expected, trust, expected, value=-1, out=error)
 
     def _trust(self, weight: Tensor) -> Tensor:
         """Return how far each pixel goes to its own value, ``(B, H, W)``; all the way without noise."""
         return weight / (_NOISE_OF_PIXELS - (_NOISE_OF_PIXELS - 1) * weight) if self._half else weight
 
-    def _prior_variance(self, spread: Tensor, total: Tensor) -> Tensor:
-        """Return the variance that is assumed where nothing is near, ``(B, 1, 1)``."""
-        model = self._model
-        return (spread + model.count * model.variance) / (total + model.count)
-
-    def _error(self, variance: Tensor, first: _Change, second: _Change, density: Tensor) -> Tensor:
-        """Return the predicted squared error, ``(B, H, W)``."""
+    def _error(self, first: _Sums, second: _Sums, density: Tensor, mean: Tensor) -> Tensor:
+        """Return the squared error to be expected where there is no measurement, ``(B, H, W)``."""
         model, medium = self._model, self._levels[1]
-        coarse = (first.energy + model.coarse * variance) / (first.density + model.coarse)  # (B, h1, w1)
+        energy = (first.squares - mean * (2 * first.values - mean * first.weight)).clamp_min(0)
+        count = model.count * self._levels[0].mass
+        found, total = energy.sum((1, 2), keepdim=True), first.weight.sum((1, 2), keepdim=True)
+        variance = (found + count * model.variance) / (total + count)  # (B, 1, 1)
+        coarse = (energy + model.coarse * variance) / (first.weight + model.coarse)  # (B, h1, w1)
         wide = self._finer(coarse)  # (B, h2, w2)
-        local = (second.energy + model.medium * wide) / (second.density + model.medium)
-        around = model.shares[1] * local / (1 + model.rates[1] * second.density)
-        around += self._finer(model.shares[0] * coarse / (1 + model.rates[0] * first.density))
+        local = (second.squares + model.medium * wide) / (second.weight + model.medium)
+        around = model.shares[1] * local / (1 + model.rates[1] * second.weight)
+        around += self._finer(model.shares[0] * coarse / (1 + model.rates[0] * first.weight))
         rate = model.rates[2]
         return medium.up(around).addcdiv_(medium.up(local * (model.shares[2] / rate)), density + 1 / rate)
 
@@ -183,13 +178,15 @@ class Interpolation:
 
 
 @dataclass(frozen=True)
-class _Change:
-    """What one level makes of the residuals, on its own grid."""
+class _Sums:
+    """What lies under the Gaussian of a level at the nodes of its grid, each ``(B, h, w)``."""
 
-    change: Tensor  # (B, h, w) what it adds to the image
-    density: Tensor  # (B, h, w) measurements under the Gaussian
-    energy: Tensor  # (B, h, w) their squares
-    spread: Tensor  # (B, 1, 1) sum of all squares
+    weight: Tensor
+    """Of the measurements."""
+    values: Tensor
+    """Weighted."""
+    squares: Tensor
+    """Of the values, weighted."""
 
 
 class _Level:
@@ -201,16 +198,16 @@ class _Level:
         step = 2 ** max(int(math.log2(sigma / 1.1)), 0)
         self.grid = tuple(-(-size // step) for size in shape)
         self.prior = prior
+        self.mass = 2 * math.pi * (sigma / step) ** 2
+        """How much one measurement adds to the sums at all nodes together."""
         pairs = list(zip(shape, self.grid, strict=True))
         self._rows, self._columns = (gaussian(size, nodes, step, sigma).to(device) for size, nodes in pairs)
         self._up = None if step == 1 else [linear_up(size, nodes).to(device) for size, nodes in pairs]
 
-    def correct(self, rest: Tensor, weight: Tensor) -> _Change:
-        """Return how this level changes the image."""
-        weighted, density = weight * rest, self.down(weight)
-        change = self.down(weighted) / (density + self.prior)
-        squares = weighted.mul_(rest)
-        return _Change(change, density, self.down(squares), squares.sum((1, 2), keepdim=True))
+    def sums(self, values: Tensor, weight: Tensor) -> _Sums:
+        """Return the sums of values ``(B, H, W)`` and of their squares."""
+        weighted = weight * values
+        return _Sums(self.down(weight), self.down(weighted), self.down(weighted.mul_(values)))
 
     def down(self, image: Tensor) -> Tensor:
         """Sum ``(B, H, W)`` under the Gaussian at the nodes of the grid, ``(B, h, w)``."""
@@ -224,14 +221,13 @@ class _Level:
         return rows @ (nodes @ columns.T)
 
 
-def _mean_over_area(total: Tensor, density: Tensor) -> Tensor:
-    """Return the mean of local means, ``(B, 1, 1)``, which count in full where there are many measurements.
+def _change(sums: _Sums, prior: float, mean: Tensor | float = 0.0) -> Tensor:
+    """Return what a level adds to the image, which is `mean` so far, ``(B, h, w)``."""
+    return (sums.values - mean * sums.weight) / (sums.weight + prior)
 
-    Parameters
-    ----------
-    total, density
-        Sums of the values and of their weights around each node, ``(B, h, w)``.
-    """
-    heard = density / (density + _HEARD)
-    local = heard * total / density.clamp_min(1e-6)
+
+def _mean_over_area(sums: _Sums) -> Tensor:
+    """Return the mean of local means, ``(B, 1, 1)``; few measurements in a place count for less."""
+    heard = sums.weight / (sums.weight + _HEARD)
+    local = heard * sums.values / sums.weight.clamp_min(1e-6)
     return local.sum((1, 2), keepdim=True) / heard.sum((1, 2), keepdim=True).clamp_min(1e-6)

@@ -31,7 +31,7 @@ class HeadingMoves:
 
     def __init__(self, config: SparseScanConfig, device: torch.device) -> None:
         action = config.action
-        self._field, self._shape = _Field(config, device), config.shape
+        self._field = _Field(config, device)
         angle = torch.arange(action.headings) * (2 * math.pi / action.headings)
         lengths = _levels(*action.point_range, action.levels).round()
         dwells = _levels(*action.dwell_range, action.levels)

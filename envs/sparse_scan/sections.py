@@ -27,7 +27,7 @@ class ActionConfig(Frozen):
 
     kind: Literal["headings", "continuous"] = "headings"
     """One of `headings` directions with an action mask, or any direction."""
-    headings: int = Field(32, ge=4, le=360)
+    headings: int = Field(32, ge=4, le=360, multiple_of=2)
     """Directions among which discrete actions choose; for continuous ones, of the scores."""
     points: int | tuple[int, int] = 20
     """Points that a segment measures; a range ``[low, high]`` lets the agent choose."""

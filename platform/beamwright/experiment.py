@@ -150,7 +150,7 @@ def _as_pair(value: Any) -> Any:
     return (value, value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-Pair = Annotated[tuple[float, float], BeforeValidator(_as_pair)]
+LowHigh = Annotated[tuple[float, float], BeforeValidator(_as_pair)]
 
 
 class PatternConfig(_Frozen):
@@ -158,9 +158,9 @@ class PatternConfig(_Frozen):
 
     kinds: tuple[Pattern, ...] = Field(get_args(Pattern), min_length=1)
     """Kinds of patterns, each as often as the others."""
-    coverage: Pair = (0.01, 0.25)
+    coverage: LowHigh = (0.01, 0.25)
     """Least and largest share of the pixels that a pattern measures, or one share; even in the logarithm."""
-    dose: Pair = (5.0, 2000.0)
+    dose: LowHigh = (5.0, 2000.0)
     """Least and largest number of electrons at a measured pixel [e-], or one number; likewise."""
     truncated: float = Field(0.5, ge=0, le=1)
     """Share of the patterns of which only the beginning was measured, as an agent sees them on its way."""

@@ -15,6 +15,7 @@ from beamwright.data import add_noise
 from beamwright.errors import DataError, ExperimentError
 from beamwright.experiment import Experiment, NoiseConfig, load_experiment
 from beamwright.search_spaces import SPACES, Recipe
+from beamwright.starting import write_experiment
 from beamwright.tasks.inpaint import Inpaint
 from beamwright.tasks.inpaint_cases import SparseCase, SparseCases
 from beamwright.tasks.inpaint_evaluation import evaluate_inpainting
@@ -55,6 +56,16 @@ def test_the_example_is_an_experiment(repository: Path) -> None:
     simulate = [getattr(experiment.data, role).simulate for role in ("train", "validation", "test")]
     assert len({item.seed for item in simulate}) == 3
     assert simulate[2].held_out
+
+
+@pytest.mark.parametrize("task", ["inpaint", "denoise"])
+def test_init_writes_an_experiment_that_is_valid(task: str, scans: Path, tmp_path: Path) -> None:
+    path = write_experiment(tmp_path / "experiment.yaml", task=task, data=scans / "clean")
+    experiment = load_experiment(path)
+    assert experiment.task == task
+    assert experiment.data.train.images is not None
+    assert Path(experiment.data.train.images[0]).resolve() == (scans / "clean").resolve()
+    assert "patterns" in path.read_text() or task == "denoise"
 
 
 def test_what_the_space_is_told(simulated: Make) -> None:
@@ -120,9 +131,9 @@ def test_few_fields_are_measured_along_several_patterns(simulated: Make) -> None
     data = Inpaint().prepare(simulated())
     cases = SparseCases(data, "test")
     assert len(data.fields["test"]) == 2
-    assert len(cases) == 14
+    assert len(cases) == 6
     kinds = {case.name.split(", ")[1].split()[0] for case in cases}
-    assert kinds == {"segments", "spiral", "lissajous", "raster", "grid", "jittered", "random"}
+    assert kinds == {"segments", "spiral", "lissajous", "raster", "grid", "jittered"}
     assert len(SparseCases(data, "test", 64 * 64)) == 1
     assert Inpaint().evaluate(lambda image: image, data, "test").interval_over == "blocks"
 
@@ -164,7 +175,7 @@ def test_a_simulated_experiment_round_trips(simulated: Make) -> None:
 
 def test_log_mse_weighs_images_alike() -> None:
     target = torch.zeros(2, 1, 8, 8)
-    easy, hard = torch.full((1, 1, 8, 8), 0.1), torch.full((1, 1, 8, 8), 10.0)
+    easy, hard = torch.full((1, 1, 8, 8), 1.0), torch.full((1, 1, 8, 8), 10.0)
     weight = torch.ones_like(target)
     before = log_mse(torch.cat([easy, hard]), target, weight)
     for better in (torch.cat([easy / 2, hard]), torch.cat([easy, hard / 2])):

@@ -21,6 +21,7 @@ from beamwright.errors import MicroscopeError
         ({"shape": [8, 64]}, r"shape = \[8, 64\] must be at least 16 x 16 px"),
         ({"action": {"points": 40}}, "points = 40 at a spacing of 1 px do not fit .* use at most 31"),
         ({"action": {"points": [9, 5]}}, r"points must be positive, or \[low, high\] in this order"),
+        ({"action": {"headings": 5}}, "action.headings: must be a multiple of 2"),
         ({"action": {"dwell": 0}}, "dwell must be positive"),
         ({"effects": {"lag": -1}}, "lag = -1 must not be negative; 0 switches it off"),
         ({"effects": {"efficiency": 0}}, "efficiency must be above 0"),

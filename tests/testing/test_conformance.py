@@ -33,7 +33,7 @@ SPACE_CASES = {
 }
 TASK_CASES = {
     "denoise": ("clean", "synthetic", "noise2noise", "blind_spot"),
-    "inpaint": ("clean", "synthetic", "noise2noise", "blind_spot"),
+    "inpaint": ("synthetic", "noise2noise", "blind_spot"),
 }
 
 

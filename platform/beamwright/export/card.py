@@ -170,7 +170,7 @@ def _own_data(data: Mapping[str, Any]) -> str:
     if takes_dose(data):
         return (
             "take a full scan of a specimen of your kind, keep the pixels of a path only, and compare\n"
-            "what the model makes of them with the scan; where the predicted error is large, do not believe it."
+            "what the model makes of them with the scan; do not believe it where it predicts large errors."
         )
     return (
         "take two frames of one field, run one through the model and compare it with the other\n"

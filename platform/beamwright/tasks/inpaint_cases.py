@@ -15,7 +15,7 @@ from beamwright.tasks.task import Role, TaskData
 
 __all__ = ["SparseCase", "SparseCases"]
 
-ENOUGH = 14
+ENOUGH = 7
 """With few fields each is measured along several patterns, up to this many scans in all."""
 SMALLEST = 96
 """Crops are not made smaller than this to have more patterns [px]."""
@@ -89,7 +89,9 @@ class SparseCases(Cases):
 
     def _make(self, field: Field, index: int, key: tuple[int, ...]) -> SparseCase:
         patterns, rng = self.sparse.patterns, np.random.default_rng((*key, index))
-        kind = patterns.kinds[(index + index // self.fields) % len(patterns.kinds)]
+        # Where kinds would come back to the same fields in every round, each round begins one further.
+        shift = index // self.fields if self.fields % len(patterns.kinds) == 0 else 0
+        kind = patterns.kinds[(index + shift) % len(patterns.kinds)]
         window = central(field.size, self.edge)
         first = _cut(field.frames[0], window)
         drawn = draw_pattern(patterns, first.shape, rng, kind=kind)

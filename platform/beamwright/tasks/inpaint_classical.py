@@ -20,6 +20,8 @@ __all__ = ["ROWS", "tuned_inpainting"]
 
 COARSER = 2.0
 """Factor from one scale to the next where a Gaussian finds no point."""
+WIDEST = 48.0
+"""Beyond this scale [px] the mean of all measured values stands in."""
 STEPS = 300
 """Iterations of total variation; it is then within 0.01 dB of where it goes."""
 LARGEST_BIHARMONIC = 128 * 128
@@ -32,7 +34,7 @@ def normalised_convolution(image: np.ndarray, *, sigma: float) -> np.ndarray:
     filled = np.full(dose.shape, np.average(value, weights=dose) if dose.any() else 0.0)
     share = (dose / max(dose.max(), 1e-12)).astype(np.float64)
     scales = [sigma]
-    while scales[-1] < max(dose.shape):
+    while scales[-1] < WIDEST:
         scales.append(COARSER * scales[-1])
     for scale in reversed(scales):
         density = ndimage.gaussian_filter(share, scale, mode="constant", truncate=3)

@@ -54,9 +54,7 @@ class SparseSampler(PatchSampler):
         target = torch.from_numpy((truth - np.float32(data.mean)) / np.float32(data.std))[:, None]
         weight = torch.from_numpy((doses == 0).astype(np.float32))[:, None]
         return {
-            "input": normalise_sparse(
-                images, mean=data.mean, std=data.std, half_dose=self.sparse.half_dose
-            ),
+            "input": normalise_sparse(images, mean=data.mean, std=data.std, half_dose=self.sparse.half_dose),
             "target": target,
             # Where a noisy pixel was measured, its own noise would be learned.
             "weight": weight if data.regime == "blind_spot" else self.everywhere,

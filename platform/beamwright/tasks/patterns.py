@@ -20,6 +20,8 @@ SEGMENT = (8.0, 40.0)
 """Least and greatest length of its segments [px]."""
 OUTSIDE = 1e3
 """What a heading that leaves the field loses, more than anything else can weigh."""
+RECENT = 100
+"""Corners of its own that a path remembers and avoids."""
 UNEVEN, SPREAD = 0.25, 0.7
 """Share of the patterns whose points got different doses, and the spread of the doses' logarithm."""
 SHORTEST = 0.1
@@ -126,7 +128,7 @@ def segments(shape: Shape, count: int, rng: np.random.Generator) -> np.ndarray:
         angle = 2 * np.pi * (np.arange(HEADINGS) + rng.random()) / HEADINGS
         ends = corners[-1] + length * np.stack([np.sin(angle), np.cos(angle)], 1)  # (headings, 2)
         inside = ((ends >= 0) & (ends < size)).all(1)
-        apart = np.linalg.norm(ends[:, None] - corners, axis=2).min(1) / length
+        apart = np.linalg.norm(ends[:, None] - corners[-RECENT:], axis=2).min(1) / length
         away = np.linalg.norm(ends - goal, axis=1) / length
         score = rng.gumbel(size=HEADINGS) + spread * apart - pull * away - OUTSIDE * ~inside
         corners.append(ends[np.argmax(score)])

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Record", "compare", "play", "row", "sample"]
+__all__ = ["COUNT", "Maker", "Record", "batch_of_one", "compare", "play", "row", "sample"]
+
+COUNT = 3
+"""Environments in a batch."""
 
 _TOLERANCE = (
     0.02  # share of the size of what is compared: one count more or less, from the rounding of transforms
 )
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes an environment again and again.
+
+    Parameters
+    ----------
+    name
+        Its id.
+    arguments
+        Preset and overrides.
+    seed
+        Of what is played.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    seed: int
+
+    def single(self, **more: Any) -> Any:
+        """Return one environment, in Gymnasium's wrappers."""
+        import gymnasium
+
+        return gymnasium.make(self.name, **self.arguments, **more)
+
+    def vector(self, mode: str, **more: Any) -> Any:
+        """Return a few, by Gymnasium's loop (``sync``) or in one simulator (``vector_entry_point``)."""
+        import gymnasium
+
+        return gymnasium.make_vec(self.name, COUNT, vectorization_mode=mode, **self.arguments, **more)
 
 
 @dataclass
@@ -108,6 +143,11 @@ def row(value: Any, index: Any) -> Any:
     if isinstance(value, dict):
         return {key: row(item, index) for key, item in value.items()}
     return value[index]
+
+
+def batch_of_one(value: Any) -> Any:
+    """Return an observation of one environment as a batch."""
+    return {key: item[None] for key, item in value.items()} if isinstance(value, dict) else value[None]
 
 
 def compare(one: Record, two: Record, what: str, *, rows: Any = slice(None), exact: bool = False) -> None:
