@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command_line import beamwright
 
+from beamwright.cli import KINDS
 from beamwright.data import write_image
 from beamwright.experiment import load_experiment
 from beamwright.tracking import RunFolder
@@ -27,7 +28,7 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["tasks", "spaces", "networks", "samplers", "schedulers"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_lists_one_line_each(kind: str) -> None:
     result = beamwright("list", kind)
     assert result.returncode == 0
@@ -41,7 +42,7 @@ def test_list_of_nothing_known() -> None:
     assert result.returncode == 2
     assert result.stderr == (
         'error: There is no list of "network". Did you mean "networks"? '
-        "Known: tasks, spaces, networks, samplers, schedulers.\n"
+        "Known: tasks, environments, baselines, spaces, networks, samplers, schedulers, specimens.\n"
     )
 
 
