@@ -47,8 +47,13 @@ class Bench(ABC):
         """Turn the knobs by ``(B, K)`` [rad] for good, as far as they go."""
 
     @abstractmethod
-    def expose(self, bench: BenchState, choice: Tensor, streams: Streams) -> tuple[BenchState, Shots]:
-        """Take the exposures of a step, with what was chosen of them ``(B, C)``, and turn the knobs back."""
+    def expose(
+        self, bench: BenchState, choice: Tensor, streams: Streams, *, wanted: Tensor
+    ) -> tuple[BenchState, Shots]:
+        """Take the exposures of a step, with what was chosen of them ``(B, C)``, and turn the knobs back.
+
+        Where they are not `wanted`, ``(B,)`` bool, the result does not matter.
+        """
 
     @abstractmethod
     def quality(self, bench: BenchState) -> Quality:

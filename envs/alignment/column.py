@@ -137,4 +137,6 @@ class Column:
         tilt, coefficients = both[:, :2], both[:, 2:]
         if not self.config.tilts():
             return coefficients, torch.zeros_like(tilt)
-        return tilted(coefficients, self.names, tilt)
+        around, shift = tilted(coefficients, self.names, tilt)
+        # A lens moves the image; a probe that moves the same way finds the specimen moved the other way.
+        return around, -shift if isinstance(self.config, AlignSTEMConfig) else shift

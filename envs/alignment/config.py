@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from beamwright.envs.alignment.estimator import Estimator
+from beamwright.envs.alignment.limits import check_limits
 from beamwright.envs.alignment.nesting import over_defaults
 from beamwright.envs.alignment.tilt import closed_under_tilt
 from beamwright.envs.core.config import EnvConfig, Frozen, Range, Varied
@@ -46,6 +47,11 @@ class ResponseConfig(Frozen):
     """Random walk of what each knob adjusts: standard deviation after one second [rad]."""
     trend: Varied = 0.0
     """Largest steady drift of what each knob adjusts [rad/s]."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ResponseConfig:
+        check_limits(self, "play", "settle", "wander", "trend")
+        return self
 
 
 class AlignConfig(EnvConfig):
@@ -172,6 +178,9 @@ class AlignConfig(EnvConfig):
 
     @model_validator(mode="after")
     def _check(self) -> AlignConfig:
+        check_limits(self, "unmodelled", "drift", "diffusion")
+        check_limits(self, "counts", above=True)
+        check_limits(self, "background", high=1.0)
         per_step = len(self.diagnostic)
         pictures = {self.observation} | ({self.estimator_sees} if self.estimator else set())
         if "cross_spectrum" in pictures and per_step != 2:

@@ -115,8 +115,8 @@ class Ronchigram(Exposure):
     """The far field of the probe, standing still on a thin specimen."""
 
     def imaged(self, specimen: Specimen) -> Tensor:
-        """Return the phase [rad]."""
-        return specimen.phase
+        """Return the phase at the column's voltage [rad]."""
+        return specimen.at_voltage(self.column.config.voltage).phase
 
     def image(self, spectrum: Tensor, aberrations: Tensor, shift: Tensor) -> Tensor:
         """See `Exposure.image`; the mean of one is over the aperture."""
@@ -128,8 +128,9 @@ class PhaseContrast(Exposure):
     """Linear phase contrast of a weak object, as of an amorphous film in a TEM."""
 
     def imaged(self, specimen: Specimen) -> Tensor:
-        """Return the phase less its mean [rad]."""
-        return specimen.phase - specimen.phase.mean((-2, -1), keepdim=True)
+        """Return the phase at the column's voltage less its mean [rad]."""
+        phase = specimen.at_voltage(self.column.config.voltage).phase
+        return phase - phase.mean((-2, -1), keepdim=True)
 
     def image(self, spectrum: Tensor, aberrations: Tensor, shift: Tensor) -> Tensor:
         """See `Exposure.image`."""

@@ -73,8 +73,12 @@ class FlownBench(Bench):
         reached = self._command(wanted, torch.zeros_like(bench.fixed))
         return replace(bench, corrector=replace(bench.corrector, setting=reached))
 
-    def expose(self, bench: BenchState, choice: Tensor, streams: Streams) -> tuple[BenchState, Shots]:
-        """Take the exposures of a step, and set the microscope back."""
+    def expose(
+        self, bench: BenchState, choice: Tensor, streams: Streams, *, wanted: Tensor
+    ) -> tuple[BenchState, Shots]:
+        """Take the exposures of a step if they are wanted, and set the microscope back."""
+        if not bool(wanted):
+            return bench, self._nothing(choice)
         dwell = float(self.excursions.dwell(choice))
         setting, before = bench.corrector.setting, self.microscope.spent
         images = []
@@ -89,6 +93,12 @@ class FlownBench(Bench):
         return bench, self.seen(
             stack, *(torch.full((1,), float(value), device=choice.device) for value in cost)
         )
+
+    def _nothing(self, choice: Tensor) -> Shots:
+        """Return exposures without an electron."""
+        exposures, size = len(self.config.diagnostic), self.config.size
+        zero = torch.zeros(1, device=choice.device)
+        return self.seen(torch.zeros(1, exposures, size, size, device=choice.device), zero, zero)
 
     def quality(self, bench: BenchState) -> Quality:
         """Return not-a-number: only a simulation knows how well it is aligned."""

@@ -74,8 +74,10 @@ class SimulatedBench(Bench):
         delta = (setting + delta).clamp(-limit, limit) - setting
         return replace(bench, corrector=command(bench.corrector, delta, self.config.dead_time, streams))
 
-    def expose(self, bench: BenchState, choice: Tensor, streams: Streams) -> tuple[BenchState, Shots]:
-        """Take the exposures of a step, with what was chosen of them ``(B, C)``."""
+    def expose(
+        self, bench: BenchState, choice: Tensor, streams: Streams, *, wanted: Tensor
+    ) -> tuple[BenchState, Shots]:
+        """Take the exposures of a step, wanted or not, with what was chosen of them ``(B, C)``."""
         dwell = self.excursions.dwell(choice)  # (B,)
         time = self.config.exposure_time * dwell
         corrector, quantities = self._excursion(

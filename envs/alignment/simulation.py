@@ -64,7 +64,8 @@ class AlignSimulation(Simulation[AlignState]):
         """Return columns that are not aligned, and their first exposures."""
         bench = self.bench.begin(streams)
         choice = torch.zeros(streams.count, len(self.layout.choices), device=self.device)
-        bench, shots = self.bench.expose(bench, choice, streams)
+        everyone = torch.ones(streams.count, dtype=torch.bool, device=self.device)
+        bench, shots = self.bench.expose(bench, choice, streams, wanted=everyone)
         quality = self.bench.quality(bench)
         count = torch.zeros(streams.count, dtype=torch.int64, device=self.device)
         course = torch.full((streams.count, self.steps + 1), torch.nan, device=self.device)
@@ -89,7 +90,7 @@ class AlignSimulation(Simulation[AlignState]):
         said = self.layout.split(action)
         goes_on = (state.exposures + self.per_step <= self.config.exposures) & ~said.stop  # (B,)
         turned = self.bench.turn(state.bench, said.corrections, streams)
-        exposed, shots = self.bench.expose(turned, said.choice, streams)
+        exposed, shots = self.bench.expose(turned, said.choice, streams, wanted=goes_on)
         bench = _where(goes_on, exposed, turned)
         quality = self.bench.quality(bench)
         held = torch.where(quality.aligned, state.held + 1, 0)

@@ -54,13 +54,21 @@ def tilted(coefficients: Tensor, names: Sequence[str], tilt: Tensor) -> tuple[Te
     """
     plan = _plan(tuple(names), coefficients.device)
     angle = torch.complex(tilt[:, 1], tilt[:, 0]) * _MRAD  # (B,) [rad]
-    powers = torch.stack([angle**i for i in range(plan.highest + 1)], dim=1)  # (B, P)
+    powers = _powers(angle, plan.highest)  # (B, P)
     sources = coefficients[:, plan.source] * plan.unit  # (B, T)
     terms = sources * powers[:, plan.power] * powers[:, plan.conjugate_power].conj() * plan.factor  # (B, T)
     terms = torch.where(plan.conjugated, terms.conj(), terms)
     parts = torch.view_as_real(terms).flatten(1)  # (B, 2 T)
     result = parts @ plan.collect  # (B, K + 2)
     return result[:, 2:], result[:, :2]
+
+
+def _powers(angle: Tensor, highest: int) -> Tensor:
+    """Return the powers from 0 on ``(B, P)``, by products: on a GPU a complex 0 ** n may be not-a-number."""
+    powers = [torch.ones_like(angle)]
+    for _ in range(highest):
+        powers.append(powers[-1] * angle)
+    return torch.stack(powers, dim=1)
 
 
 def closed_under_tilt(names: Sequence[str]) -> tuple[str, ...]:

@@ -47,13 +47,12 @@ def poisson_quantile(symmetric: Tensor, rate: Tensor) -> Tensor:
 
 def _quantile(symmetric: Tensor, rate: Tensor) -> Tensor:
     low = (rate < _EXACT_BELOW).nonzero().view(-1)
+    if not len(low):
+        return _expansion(symmetric, rate)
     if len(low) == len(rate):
         return _summation(symmetric, rate)
-    counts = _expansion(symmetric, rate)
-    if len(low):
-        few = _summation(symmetric.index_select(0, low), rate.index_select(0, low))
-        counts.index_copy_(0, low, few)
-    return counts
+    few = _summation(symmetric.index_select(0, low), rate.index_select(0, low))
+    return _expansion(symmetric, rate).index_copy_(0, low, few)
 
 
 def _expansion(symmetric: Tensor, rate: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from beamwright.envs.core.config import EnvConfig, Frozen, Range, Varied
 from beamwright.envs.instrument.protocol import Limit
@@ -22,6 +24,16 @@ def _offset(reach: float) -> Range:
     return Range(low=-reach, high=reach)
 
 
+def _not_negative(value: float | Range) -> float | Range:
+    lowest = value.low if isinstance(value, Range) else value
+    if lowest < 0:
+        raise ValueError(f"must not be negative, as {lowest:g} is; 0 switches it off")
+    return value
+
+
+_Size = Annotated[Varied, AfterValidator(_not_negative)]
+
+
 class KnobConfig(Frozen):
     """How aberrations and shifts answer to what is commanded, which nobody at the microscope knows.
 
@@ -34,15 +46,15 @@ class KnobConfig(Frozen):
     """Largest effect of a knob on what another one is for, as a share of its own."""
     rotation: float = Field(0.0, ge=0, le=180)
     """Largest angle between the axes of the knobs and those of the optics [degrees]."""
-    play: Varied = 0.1
+    play: _Size = 0.1
     """Half-width of the hysteresis [quarter waves]."""
     operators: int = Field(4, ge=1, le=16)
     """1 is the backlash of a mechanism; more are the hysteresis of a magnet."""
-    settle: Varied = 0.0
+    settle: _Size = 0.0
     """Time constant with which a knob follows [s]."""
-    wander: Varied = 0.01
+    wander: _Size = 0.01
     """Random walk: standard deviation after one second [quarter waves]."""
-    trend: Varied = 0.0
+    trend: _Size = 0.0
     """Largest steady drift [quarter waves/s]."""
 
 
@@ -86,15 +98,15 @@ class SimulatorConfig(EnvConfig):
     current_limits: tuple[float, float] = (1.0, 500.0)
     """Between which it can be set [pA]."""
 
-    speed: Varied = 0.05
+    speed: _Size = 0.05
     """Steady drift of the specimen, in a random direction [nm/s]."""
-    diffusion: Varied = 1e-4
+    diffusion: _Size = 1e-4
     """Of its random walk [nm^2/s]."""
-    lag: Varied = 1.0
+    lag: _Size = 1.0
     """Time constant with which the deflectors follow [us]."""
-    line_jitter: Varied = 0.0
+    line_jitter: _Size = 0.0
     """Standard deviation of the offset of each line along its direction [nm]."""
-    hum: Varied = 0.0
+    hum: _Size = 0.0
     """Amplitude of the deflection by the mains [nm]."""
 
     scattered: float = Field(0.1, gt=0, le=1)

@@ -48,6 +48,7 @@ __all__ = ["KnobConfig", "SimulatedMicroscope", "SimulatorConfig"]
 
 _SHIFTS = ("shift_y", "shift_x")
 _DRAWN = ("play", "settle", "wander", "trend")
+_INSTANT = 1e-9  # [s] after which a knob that follows at once has followed
 
 
 class SimulatedMicroscope(Instrument):
@@ -55,9 +56,9 @@ class SimulatedMicroscope(Instrument):
 
     A frame is a path as any other, row by row: the beam moves over the image that the probe of that moment
     would form of the whole specimen, lags, and the specimen drifts beneath it. Within one exposure the
-    aberrations stay. A Ronchigram is of one moment, the pixel of the specimen nearest to the middle of the
-    field, and pixels that are a whole number of those of the simulation: `Exposure.pixel_size` says which.
-    Neither tilts nor damage are simulated; nor is a camera for images of a TEM.
+    aberrations stay. A Ronchigram is taken in the middle of the field (on the nearest pixel of the specimen)
+    at one moment; its pixels are whole numbers of those of the simulation, and `Exposure.pixel_size` says how
+    large. Flyback, tilts of the beam, damage, and the camera of a TEM are not simulated.
 
     A shift of +d moves the image by +d. Time passes while settings are waited for and during exposures.
 
@@ -118,7 +119,7 @@ class SimulatedMicroscope(Instrument):
             values.get(name, self._settings[name]) - self._settings[name]
             for name in (*self.config.controls, *_SHIFTS)
         ]
-        self._knobs = command(self._knobs, self._tensor([turned]), 0.0, self._streams)
+        self._knobs = command(self._knobs, self._tensor([turned]), _INSTANT, self._streams)
 
     def _expose(self, frame: Frame) -> tuple[np.ndarray, float]:
         if frame.detector == "ronchigram":

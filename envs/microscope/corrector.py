@@ -29,6 +29,7 @@ __all__ = [
     "ideal_corrector",
     "rest",
     "rotation_matrix",
+    "settle",
 ]
 
 
@@ -108,9 +109,14 @@ def command(state: CorrectorState, delta: Tensor, dt: Value, streams: Streams) -
     corrector = state.corrector
     setting = state.setting + delta
     plays = backlash(state.plays, setting[..., None], corrector.play)  # (B, K, J)
-    target = (corrector.weight * plays).sum(-1)  # (B, K)
-    settled = target + (state.settled - target) * decay(expand(dt, 1), corrector.settle)
-    return replace(state, setting=setting, plays=plays, settled=settled, offset=_drifted(state, dt, streams))
+    return settle(replace(state, setting=setting, plays=plays, offset=_drifted(state, dt, streams)), dt)
+
+
+def settle(state: CorrectorState, dt: Value) -> CorrectorState:
+    """Let the knobs follow for a time [s], a number or ``(B,)``, during which nothing drifts."""
+    target = (state.corrector.weight * state.plays).sum(-1)  # (B, K)
+    left = decay(expand(dt, 1), state.corrector.settle)
+    return replace(state, settled=target + (state.settled - target) * left)
 
 
 def actual(state: CorrectorState) -> Tensor:

@@ -25,14 +25,14 @@ WEAK = 0.3
 
 
 def haadf(signal: Tensor, transfer: Tensor, *, margin: int = 0) -> Tensor:
-    """Return the incoherent image of high-angle scattering: the signal convolved with the probe.
+    """Return the incoherent image of high-angle scattering: the signal as the probe moves over it.
 
     Parameters
     ----------
     signal
         Scattering power ``(B, H, W)``, such as `Specimen.signal`.
     transfer
-        Optical transfer function of the probe ``(B or 1, H, W // 2 + 1)``, see `probe_transfer`.
+        Transfer of the scanned probe ``(B or 1, H, W // 2 + 1)``, see `probe_transfer`.
     margin
         Pixels to cut off on every side.
 

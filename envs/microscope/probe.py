@@ -121,10 +121,13 @@ def probe_transfer(
     source_size: Tensor | None = None,
     focal_spread: Tensor | None = None,
 ) -> Tensor:
-    """Return the optical transfer function: the Fourier transform of the probe's intensity.
+    """Return the optical transfer function of scanning: the Fourier transform of the mirrored probe.
 
-    An incoherent image is ``irfft2(rfft2(specimen) * transfer)``. The function reaches to twice the aperture;
-    where the image's pixels are too coarse for that, it is computed on finer ones and cut off, not aliased.
+    With the beam at ``r`` an incoherent image is ``integral specimen(s) probe(s - r) ds``, a correlation:
+    ``irfft2(rfft2(specimen) * transfer)`` with the complex conjugate of the probe's own transform. The two
+    differ where the probe has no centre of symmetry, as with coma. The function reaches to twice the
+    aperture; where the image's pixels are too coarse for that, it is computed on finer ones and cut off, not
+    aliased.
 
     Parameters
     ----------
@@ -156,7 +159,8 @@ def probe_transfer(
     fine = _grid_of_transfer(optics, grid)
 
     def spectrum(coefficients: Tensor, source_size: Tensor | None, focal_spread: Tensor | None) -> Tensor:
-        transfer = torch.fft.rfft2(_intensity(coefficients, names, optics, fine, focal_spread))
+        mirrored = _intensity(coefficients, names, optics, fine, focal_spread, mirrored=True)
+        transfer = torch.fft.rfft2(mirrored)
         if fine != grid:
             rows = _kept_rows(grid.shape[0], fine.shape[0], coefficients.device)
             transfer = transfer[..., : grid.shape[1] // 2 + 1][:, rows]
@@ -167,15 +171,22 @@ def probe_transfer(
 
 
 def _intensity(
-    coefficients: Tensor, names: tuple[str, ...], optics: Optics, grid: Grid, focal_spread: Tensor | None
+    coefficients: Tensor,
+    names: tuple[str, ...],
+    optics: Optics,
+    grid: Grid,
+    focal_spread: Tensor | None,
+    *,
+    mirrored: bool = False,
 ) -> Tensor:
     """Return the probes of a point source, averaged over the focal spread, ``(B, H, W)``."""
+    transform = torch.fft.fft2 if mirrored else torch.fft.ifft2  # the forward one has r at -r
     pupil = disc(names, optics, grid, coefficients.device)
     exponents = aberration_phase(coefficients, pupil.exponent)  # (B, P)
 
     def mode(defocus: Tensor | float) -> Tensor:
         moved = exponents + defocus * pupil.defocus if optics.focal_spread else exponents
-        return squared_modulus(torch.fft.ifft2(pupil.fill(moved), norm="ortho"))
+        return squared_modulus(transform(pupil.fill(moved), norm="ortho"))
 
     spread = optics.focal_spread if focal_spread is None else focal_spread[:, None]  # [nm]
     nodes, weights = focal_quadrature(optics)

@@ -59,14 +59,17 @@ def recurrence(keep: Tensor, drive: Tensor, *, start: Tensor | None = None) -> T
     P. M. Kogge and H. S. Stone, IEEE Trans. Comput. C-22, 786 (1973).
     """
     count = drive.shape[1]
-    keep = keep.expand(-1, count, *keep.shape[2:]).clone()
+    keep = torch.where(keep > _FORGOTTEN, keep, 0.0).expand(-1, count, *keep.shape[2:]).clone()
     value = drive.clone()
     if start is not None:
         value[:, 0] += keep[:, 0] * start
     width = 1
-    while width < count and bool((keep[:, width:] > _FORGOTTEN).any()):
+    # To look whether anything is left would make a GPU wait, where the steps saved cost little.
+    while width < count and (keep.is_cuda or bool(keep[:, width:].any())):
         value[:, width:] += keep[:, width:] * value[:, :-width]
         keep[:, width:] *= keep[:, :-width].clone()
+        # Exact zeros: a neighbour in the batch that remembers for longer then changes no digit here.
+        keep = torch.where(keep > _FORGOTTEN, keep, 0.0)
         width *= 2
     return value
 

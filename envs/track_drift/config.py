@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from beamwright.envs.alignment.limits import check_limits
 from beamwright.envs.alignment.nesting import over_defaults
 from beamwright.envs.core.config import EnvConfig, Frozen, Range, Varied
 from beamwright.envs.microscope.specimens import SpecimenConfig
@@ -27,6 +28,11 @@ class SteeringConfig(Frozen):
     """Half-width of the backlash, as a share of the tolerances."""
     settle: Varied = 0.0
     """Time constant with which a correction is followed [s]."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SteeringConfig:
+        check_limits(self, "play", "settle")
+        return self
 
 
 class TrackDriftConfig(EnvConfig):
@@ -110,6 +116,10 @@ class TrackDriftConfig(EnvConfig):
 
     @model_validator(mode="after")
     def _check(self) -> TrackDriftConfig:
+        check_limits(
+            self, "speed", "diffusion", "focus_speed", "focus_diffusion", "position_noise", "focus_noise"
+        )
+        check_limits(self, "settling", "counts", above=True)
         if self.move_limit > self.reach:
             raise ValueError(
                 f"move_limit = {self.move_limit:g} nm can lose the specimen in one step: the margin is "

@@ -54,6 +54,13 @@ class FlownField(Field):
                 f"instead of {self.config.observation!r}."
             )
 
+    def check(self) -> None:
+        """Nothing is simulated, so that nothing can be impossible."""
+
+    def settle(self, steering: CorrectorState, seconds: Tensor | float) -> CorrectorState:
+        """Return the same: the microscope does it by itself."""
+        return steering
+
     def specimen(self, streams: Streams) -> Tensor:
         """Take the microscope as it is set; what lies there is not known."""
         self._start.update(self.microscope.get())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from beamwright.envs.alignment.shifting import displaced
 from beamwright.envs.core.streams import Streams
-from beamwright.envs.microscope.corrector import CorrectorState, actual, command
+from beamwright.envs.microscope.corrector import CorrectorState, actual, command, settle
 from beamwright.envs.microscope.drift import Drift
 from beamwright.envs.microscope.grid import Grid
 from beamwright.envs.microscope.physics import Optics
@@ -70,6 +70,17 @@ class Field:
             device=str(self.device),
         )
 
+    def check(self) -> None:
+        """Make the specimens, and refuse what cannot be simulated before an episode begins.
+
+        Raises
+        ------
+        MicroscopeError
+            If there are no such specimens, or the optics do not fit the pixels.
+        """
+        signal = self.pool.specimens.signal[:1]
+        self.expected(torch.fft.rfft2(signal), torch.zeros(1, 3, device=self.device))
+
     def specimen(self, streams: Streams) -> Tensor:
         """Return transforms of specimens of mean one, ``(B, H, W // 2 + 1)``."""
         signal = self.pool.draw(streams).signal
@@ -78,6 +89,10 @@ class Field:
     def steer(self, steering: CorrectorState, correction: Tensor, streams: Streams) -> CorrectorState:
         """Correct by ``(B, 3)`` [nm], and wait the dead time."""
         return command(steering, correction / self.tolerances, self.config.dead_time, streams)
+
+    def settle(self, steering: CorrectorState, seconds: Tensor | float) -> CorrectorState:
+        """Let corrections settle for a time [s], a number or ``(B,)``."""
+        return settle(steering, seconds)
 
     def offsets(self, drift: Drift, steering: CorrectorState) -> Tensor:
         """Return the true offsets, ``(B, 3)`` [nm]."""

@@ -52,6 +52,7 @@ class TrackSimulation(Simulation[TrackState]):
     ) -> None:
         super().__init__(config)
         self.field = field(config, self.device)
+        self.field.check()
         self.view = ObservationLayout(config, self.field.tolerances)
         self.observation_space = self.view.space
         self._edge = float(edge_phase(_NAMES, self.field.optics))  # [rad/nm]
@@ -95,6 +96,7 @@ class TrackSimulation(Simulation[TrackState]):
         begin = field.offsets(before, steering)
         field.acquire()
         drift = wait(before, torch.full_like(state.counts, config.frame_time), streams)
+        steering = field.settle(steering, config.frame_time)
         end = field.offsets(drift, steering)
         lost = (end[:, :2].abs() > config.reach).any(1)
         after = replace(
@@ -154,7 +156,12 @@ class TrackSimulation(Simulation[TrackState]):
     def _referred(self, state: TrackState, asked: Tensor, streams: Streams) -> TrackState:
         """Return the state after reference exposures where they were asked for, ``(B,)`` bool."""
         time = torch.where(asked, self.config.reference_time, 0.0)
-        state = replace(state, drift=wait(state.drift, time, streams), seconds=state.seconds + time)
+        state = replace(
+            state,
+            drift=wait(state.drift, time, streams),
+            steering=self.field.settle(state.steering, time),
+            seconds=state.seconds + time,
+        )
         offsets = self.field.offsets(state.drift, state.steering)
         measured = offsets + state.noise * streams.normal(3)
         patches, electrons = state.patches, state.counts * self.config.electrons_per_count

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from beamwright.errors import ExperimentError, UnknownNameError, did_you_mean
 from beamwright.faults import explain_faults
@@ -28,6 +28,11 @@ SHEET = 12
 """Pictures of a contact sheet."""
 _HOLD = 4  # the last picture of an episode stays for as many frames
 _EXAMPLE = "budget.electrons=1e5"
+_NOT_CONFIGURATION = {
+    "preset": "has an option of its own, --preset",
+    "render_mode": "is always rgb_array here",
+    "microscope": "is made in Python, where the environment takes it as an argument",
+}
 
 Film = Sequence["NDArray[np.uint8]"]
 
@@ -53,6 +58,14 @@ class PlayConfig(BaseModel):
     """Of the first episode; the next have the next."""
     frames_per_second: int = Field(4, ge=1, le=60)
     """Of the film."""
+
+    @field_validator("set")
+    @classmethod
+    def _is_configuration(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in values:
+            if name in _NOT_CONFIGURATION:
+                raise ValueError(f"cannot set {name}, which {_NOT_CONFIGURATION[name]}")
+        return values
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from beamwright.envs.alignment.spectra import cross_spectrum, log_power_spectrum
 from beamwright.envs.alignment.variants import AlignSTEMConfig, AlignTEMConfig
 from beamwright.envs.core import Streams
 from beamwright.envs.microscope.grid import Grid
+from beamwright.envs.microscope.physics import interaction_constant
 from beamwright.envs.microscope.probe import probe_intensity
 from beamwright.envs.microscope.specimens import specimen_pool
 
@@ -80,14 +81,14 @@ def test_a_symmetric_pair_cannot_tell_the_sign_of_coma_and_the_default_pair_can(
     assert (powers(pair, 100.0) - powers(pair, -100.0)).abs().max() > 0.02
 
 
-def test_a_scanned_image_is_the_specimen_convolved_with_the_probe():
+def test_a_scanned_image_is_the_specimen_correlated_with_the_probe():
     column = column_of(AlignSTEMConfig(sampling=0.02))
     exposure, thing = ScannedImage(column), specimen(column, count=1)
     aberrations = torch.tensor([[5.0, 2.0, -1.0, 100.0, 50.0]])
     image = exposure.image(exposure.prepare(thing), aberrations, torch.zeros(1, 2))[0]
     probe = probe_intensity(aberrations, column.names, column.optics, column.grid)[0]
     signal = thing.signal[0] / thing.signal[0].mean()
-    expected = torch.fft.irfft2(torch.fft.rfft2(signal) * torch.fft.rfft2(probe), s=signal.shape)
+    expected = torch.fft.irfft2(torch.fft.rfft2(signal) * torch.fft.rfft2(probe).conj(), s=signal.shape)
     assert image.mean() == pytest.approx(1, abs=1e-4)
     assert torch.allclose(image, expected, atol=2e-3 * float(expected.max()))
 
@@ -117,6 +118,27 @@ def test_thon_rings_are_dark_where_the_transfer_is_zero():
     chi = 2 * torch.pi / column.optics.wavelength * (-100 * angle**2 / 2 + 1.2e6 * angle**4 / 4)
     inside = angle * 1e3 < config.aperture - 1
     assert torch.allclose(power[0, inside], 4 * chi[inside].sin() ** 2, atol=5e-3)
+
+
+def test_a_tilt_moves_a_scanned_image_against_the_probe():
+    column = column_of(
+        AlignSTEMConfig(
+            offsets={"C10": 1000.0}, knobs=["C10", "C21a", "C21b"], diagnostic=[{"tilt_x": 1.0}] * 2
+        )
+    )
+    fixed = torch.zeros(1, 2 + len(column.names))
+    fixed[0, 1], fixed[0, 2 + column.names.index("C10")] = 1.0, 100.0
+    # An overfocus of 100 nm throws the ray of 1 mrad by 0.1 nm, so the beam sees what lies there.
+    assert column.aberrations(fixed, torch.zeros(1, 3))[1][0].tolist() == pytest.approx([0.0, -0.1])
+
+
+def test_the_phase_is_that_of_the_voltage():
+    slow, fast = (column_of(AlignTEMConfig(voltage=voltage)) for voltage in (100.0, 200.0))
+    thing = specimen(fast, count=1)
+    maps = [exposure_for(column).imaged(thing) for column in (slow, fast)]
+    ratio = interaction_constant(100.0) / interaction_constant(200.0)
+    assert ratio > 1.2
+    assert torch.allclose(maps[0], ratio * maps[1], atol=1e-6)
 
 
 def test_the_shift_of_a_tilted_beam_moves_the_image():

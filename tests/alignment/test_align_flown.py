@@ -71,6 +71,16 @@ def test_a_microscope_is_flown_through_its_protocol():
     assert dwells[0] == pytest.approx(0.05e6 / 64**2)
 
 
+def test_a_microscope_is_not_exposed_after_the_end():
+    microscope = Recorder()
+    env = AlignSTEMEnv(microscope=microscope, exposures=2, stop=True)
+    env.reset(seed=0)
+    *_, terminated, _, info = env.step(np.zeros(6, np.float32))
+    assert terminated
+    assert len(microscope.exposed) == info["exposures"] == 2
+    assert info["electrons"] == microscope.spent.electrons
+
+
 def test_the_limits_of_a_microscope_are_kept():
     microscope = Recorder({**KNOBS, "C10": 5.0})
     env = AlignSTEMEnv(microscope=microscope)

@@ -7,7 +7,7 @@ from beamwright.envs.microscope.criteria import strehl_ratio
 from beamwright.envs.track_drift import TrackDriftConfig, TrackDriftEnv, TrackSimulation
 from beamwright.envs.track_drift.config import PRESETS
 from beamwright.envs.track_drift.reward import frame_error
-from beamwright.errors import MicroscopeError
+from beamwright.errors import MicroscopeError, UnknownNameError
 
 SMALL = {"specimen": {"pool": 4}}
 
@@ -61,6 +61,18 @@ def test_the_negative_offset_brings_the_field_back():
     action[:, :3] = -simulation.info(state)["offsets"]
     steering = simulation.field.steer(state.steering, action[:, :3], streams)
     assert simulation.field.offsets(state.drift, steering).abs().max() < 1e-5
+
+
+def test_corrections_settle_during_the_frame_too():
+    steering = {"gain": 0, "coupling": 0, "rotation": 0, "settle": 1.0}
+    simulation = track("linear", speed=0.0, focus_speed=0.0, steering=steering)
+    state, streams = begin(simulation, count=1)
+    action = idle(simulation, state)
+    action[0, 1] = 0.4
+    state, _ = simulation.advance(state, action, streams)
+    seconds = simulation.config.dead_time + simulation.config.frame_time
+    expected = 0.4 * (1 - np.exp(-seconds))
+    assert float(simulation.info(state)["offsets"][0, 1]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_measured_offsets_are_unbiased_with_the_noise_that_is_said():
@@ -152,6 +164,16 @@ def test_impossible_settings_are_refused():
         MicroscopeError, match=r"move_limit = 2 nm can lose .* in one step: the margin is 0\.8 nm"
     ):
         TrackDriftEnv(move_limit=2.0)
+    with pytest.raises(MicroscopeError, match="diffusion must be at least 0, not -1"):
+        TrackDriftEnv(diffusion=-1.0)
+    with pytest.raises(MicroscopeError, match="settling must be above 0, not 0"):
+        TrackDriftEnv(settling=0.0)
+    with pytest.raises(MicroscopeError, match="play must be at least 0, not -1"):
+        TrackDriftEnv(steering={"play": -1.0})
+    with pytest.raises(UnknownNameError, match='no specimen "rekt"'):
+        TrackDriftEnv(specimen={"classes": ["rekt"]})
+    with pytest.raises(MicroscopeError, match="beyond the 6\\.[0-9]+ mrad|far larger than the probe"):
+        TrackDriftEnv(aperture=200.0, **SMALL)
     with pytest.raises(MicroscopeError, match=r'no preset "low-does"\. Did you mean "low-dose"'):
         TrackDriftEnv(preset="low-does")
 

@@ -66,6 +66,21 @@ def test_what_cannot_be_played_is_said(source, changes, error, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("preset=small", "set: cannot set preset, which has an option of its own, --preset"),
+        ("render_mode=human", "set: cannot set render_mode, which is always rgb_array here"),
+        ("microscope=1", "set: cannot set microscope, which is made in Python"),
+        ("steps", '--set takes key=value, such as budget.electrons=1e5, not "steps"'),
+    ],
+)
+def test_what_is_not_configuration_cannot_be_set(change, text):
+    with pytest.raises(ExperimentError) as caught:
+        load_play("TrackDrift", [change])
+    assert text in str(caught.value)
+
+
 def test_mistakes_are_told_before_anything_is_written(config, tmp_path):
     for change, error, text in (
         ({"preset": "no"}, MicroscopeError, 'There is no preset "no"'),

@@ -50,6 +50,16 @@ def test_without_gymnasium_the_package_can_be_imported() -> None:
     assert int(count) == len(ENVIRONMENTS.names())
 
 
+def test_an_id_can_bring_its_package() -> None:
+    # Workers of other processes have imported nothing; the id may say what to import.
+    made = printed(
+        "import gymnasium\n"
+        "env = gymnasium.make_vec('beamwright.envs:beamwright/TrackDrift-v0', 3)\n"
+        "print(type(env).__name__)"
+    )
+    assert made.strip() == "TrackDriftVectorEnv"
+
+
 def printed(code: str) -> str:
     """Return what a fresh interpreter prints."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

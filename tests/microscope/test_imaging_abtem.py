@@ -58,15 +58,17 @@ def _as_atoms(crystal: Specimen, layers: int) -> ase.Atoms:
     )
 
 
-def _multislice(atoms: ase.Atoms, coefficients: tuple[float, float, float]) -> np.ndarray:
+def _multislice(atoms: ase.Atoms, coefficients: tuple[float, ...]) -> np.ndarray:
     potential = abtem.Potential(atoms, gpts=192, slice_thickness=2, parametrization="lobato")
-    defocus, real, imaginary = coefficients
+    defocus, real, imaginary, coma_x, coma_y = coefficients
     probe = abtem.Probe(
         energy=200e3,
         semiangle_cutoff=25,
         C10=10 * defocus,
         C12=10 * float(np.hypot(real, imaginary)),
         phi12=float(np.arctan2(imaginary, real)) / 2,
+        C21=10 * float(np.hypot(coma_x, coma_y)),
+        phi21=float(np.arctan2(coma_y, coma_x)),
     )
     probe.grid.match(potential)
     side = 10 * PIXELS * SIZE
@@ -77,15 +79,18 @@ def _multislice(atoms: ase.Atoms, coefficients: tuple[float, float, float]) -> n
 
 @pytest.mark.parametrize(
     ("name", "layers", "coefficients"),
-    [("rect", 1, (0.0, 0.0, 0.0)), ("honeycomb", 1, (4.0, 2.0, -2.0)), ("dumbbell", 2, (-3.0, 0.0, 2.0))],
+    [
+        ("rect", 1, (0.0, 0.0, 0.0, 0.0, 0.0)),
+        ("honeycomb", 1, (4.0, 2.0, -2.0, 0.0, 0.0)),
+        ("honeycomb", 1, (2.0, 0.0, 0.0, 200.0, -250.0)),  # the probe itself, not mirrored, moves over it
+        ("dumbbell", 2, (-3.0, 0.0, 2.0, 0.0, 0.0)),
+    ],
 )
-def test_haadf_is_that_of_multislice(
-    name: str, layers: int, coefficients: tuple[float, float, float]
-) -> None:
+def test_haadf_is_that_of_multislice(name: str, layers: int, coefficients: tuple[float, ...]) -> None:
     crystal = _crystal(name, layers)
     transfer = probe_transfer(
         torch.tensor([coefficients]),
-        ("C10", "C12a", "C12b"),
+        ("C10", "C12a", "C12b", "C21a", "C21b"),
         Optics(200.0, 25.0),
         Grid((PIXELS, PIXELS), SIZE),
     )
