@@ -18,7 +18,6 @@ NAMES = (
     "quality_lattice",
     "simulator",
     "sparse_scan",
-    "alignment",
     "environments",
 )
 

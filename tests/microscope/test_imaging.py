@@ -32,13 +32,16 @@ def _signal(count: int = 2) -> torch.Tensor:
     return Streams.from_seed(0, count).uniform(64, 64)
 
 
-def test_a_point_is_imaged_as_the_probe() -> None:
+def test_a_point_is_imaged_as_the_mirrored_probe() -> None:
     point = torch.zeros(2, 64, 64)
     point[:, 20, 30] = 1
     optics = Optics(200.0, 25.0, source_size=0.02)
     image = haadf(point, probe_transfer(COEFFICIENTS, NAMES, optics, GRID))
     probe = probe_intensity(COEFFICIENTS, NAMES, optics, GRID)
-    assert torch.allclose(image, probe.roll((20, 30), (1, 2)), atol=1e-6)
+    mirrored = probe.flip((1, 2)).roll(
+        (21, 31), (1, 2)
+    )  # a beam at r sees the point at 0 with the probe at -r
+    assert torch.allclose(image, mirrored, atol=1e-6)
 
 
 def test_the_probe_moves_the_signal_about_and_loses_none_of_it() -> None:

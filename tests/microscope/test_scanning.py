@@ -168,6 +168,14 @@ def test_recurrence_is_the_loop(seed: int, count: int) -> None:
     assert torch.allclose(recurrence(keep, drive, start=start), torch.stack(expected, 1), atol=1e-5)
 
 
+def test_a_recurrence_does_not_know_its_neighbours() -> None:
+    drive = torch.zeros(2, 64)
+    drive[:, 0], drive[:, 8:] = 1.0, 1e-25
+    keep = torch.tensor([[0.03], [1.0]]).expand(2, 64)  # the first forgets at once, the second never
+    together = recurrence(keep, drive)
+    assert torch.equal(together[:1], recurrence(keep[:1], drive[:1]))
+
+
 def test_relaxation_has_its_limits() -> None:
     times = torch.tensor([0.0, 1.0, 1e9])
     assert decay(times, 0.0).tolist() == [1.0, 0.0, 0.0]

@@ -134,7 +134,7 @@ def play(
             (chosen, observation, reward, terminated, truncated, info),
             strict=True,
         ):
-            values.append(value)  # type: ignore[attr-defined]
+            values.append(value)
     return record
 
 
