@@ -8,8 +8,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import VectorEnv
 from gymnasium import VectorizeMode
+from gymnasium.vector import VectorEnv
 
 import beamwright.envs  # noqa: F401  (makes the ids known)
 from beamwright.agents.baselines.baseline import Baseline
@@ -45,7 +45,7 @@ class Played:
 def difference(
     first: Played, second: Played, name: str, *, level: float = 0.95, draws: int = 2000
 ) -> tuple[float, float, float]:
-    """Return how much larger a figure is on average in the first, and the interval of this, by a paired bootstrap.
+    """Return how much larger a figure is on average in the first, and the interval, by a paired bootstrap.
 
     Both must have been played with the same seeds, so that their episodes show the same specimens.
     """
@@ -84,7 +84,7 @@ def play_episodes(
 
 
 def _play_batch(env: VectorEnv[Any, Any, Any], baseline: Baseline, seed: int) -> dict[str, np.ndarray]:
-    """Play one episode in each environment and return its figures; what begins afterwards is not looked at."""
+    """Play one episode in each environment and return its figures; what begins afterwards does not count."""
     observation, info = env.reset(seed=seed)
     baseline.reset(env)
     running, total = np.ones(env.num_envs, dtype=bool), np.zeros(env.num_envs)

@@ -25,7 +25,7 @@ FIGURES: dict[type, Callable[[Any], dict[str, Tensor]]] = {ScanState: scan_figur
 
 
 def final_figures(env: Any) -> dict[str, np.ndarray]:
-    """Return the figures of the present states of a vector environment, ``(B,)`` each; none for unknown ones."""
+    """Return figures of the present states of a vector environment, ``(B,)`` each; none for unknown ones."""
     measure = FIGURES.get(type(env.state))
     if measure is None:
         return {}

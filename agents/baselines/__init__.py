@@ -10,32 +10,61 @@ from beamwright.registry import Entry, Registry
 
 __all__ = ["BASELINES"]
 
-_HERE = "beamwright.agents.baselines"
+
+def _entry(name: str, summary: str, place: str, source: str = "") -> Entry:
+    return Entry(name, summary, f"beamwright.agents.baselines.{place}", source)
+
+
 BASELINES = Registry(
     "baseline",
-    Entry("random", "any allowed action", f"{_HERE}.random:Random"),
-    Entry("grid", "the nodes of a square grid, as a whole scan", f"{_HERE}.scan_static:Grid"),
-    Entry("halton", "a low-discrepancy sequence, as a whole scan", f"{_HERE}.scan_static:Halton"),
-    Entry("jittered-grid", "a grid with random offsets, as a whole scan", f"{_HERE}.scan_static:JitteredGrid"),
-    Entry("raster", "a few whole lines, as a whole scan", f"{_HERE}.scan_static:Raster"),
-    Entry("serpentine", "a few lines to and fro, as a whole scan", f"{_HERE}.scan_static:Serpentine"),
-    Entry("spiral", "a spiral from the centre", f"{_HERE}.scan_followed:Spiral"),
-    Entry("square-spiral", "a spiral that reaches the corners", f"{_HERE}.scan_followed:SquareSpiral"),
-    Entry("lissajous", "a Lissajous figure", f"{_HERE}.scan_followed:Lissajous"),
-    Entry("random-walk", "segments in random directions that avoid turning back", f"{_HERE}.scan_followed:RandomWalk"),
-    Entry(
-        "optimised-path",
-        "a path optimised by gradient through the reconstruction of training specimens",
-        f"{_HERE}.scan_optimised:OptimisedPath",
+    _entry("random", "any allowed action", "random:Random"),
+    # Scanning
+    _entry("grid", "the nodes of a square grid, as a whole scan", "scan_static:Grid"),
+    _entry(
+        "jittered-grid", "a random point in each cell of a grid, as a whole scan", "scan_static:JitteredGrid"
     ),
-    Entry("greedy", "where the reconstructor predicts most error", f"{_HERE}.scan_greedy:Greedy"),
-    Entry("oracle", "where there truly is most error: a bound, not a baseline", f"{_HERE}.scan_greedy:Oracle"),
-    Entry(
-        "slads",
-        "point by point where a regression expects the largest reduction of distortion",
-        f"{_HERE}.scan_slads:Slads",
-        "G. M. D. P. Godaliyadda et al., IEEE Trans. Comput. Imaging 4, 1 (2018)",
+    _entry("halton", "a low-discrepancy sequence, as a whole scan", "scan_static:Halton"),
+    _entry("uniform", "points anywhere, as a whole scan", "scan_static:Uniform"),
+    _entry("raster", "a few whole rows, as a whole scan", "scan_static:Raster"),
+    _entry("serpentine", "a few rows to and fro, as a whole scan", "scan_static:Serpentine"),
+    _entry("spiral", "a spiral from the centre, as a whole scan", "scan_static:Spiral"),
+    _entry("square-spiral", "a spiral that reaches the corners, as a whole scan", "scan_static:SquareSpiral"),
+    _entry("lissajous", "a Lissajous figure, as a whole scan", "scan_static:Lissajous"),
+    _entry(
+        "random-walk", "straight segments in random directions, as a whole scan", "scan_static:RandomWalk"
     ),
-    Entry("tiles-in-order", "tiles row by row", f"{_HERE}.scan_tiles:TilesInOrder"),
-    Entry("tiles-apart", "tiles as far apart as possible", f"{_HERE}.scan_tiles:TilesApart"),
+    _entry("greedy", "where the reconstructor predicts most error", "scan_greedy:Greedy"),
+    _entry("oracle", "where there truly is most error: a bound, not a baseline", "scan_greedy:Oracle"),
+    # Alignment
+    _entry(
+        "nelder-mead",
+        "downhill simplex on the sharpness of exposures",
+        "align_simplex:NelderMead",
+        "J. A. Nelder and R. Mead, Comput. J. 7, 308 (1965)",
+    ),
+    _entry(
+        "coordinates", "a parabola through the sharpness, knob by knob", "align_coordinates:CoordinateSearch"
+    ),
+    _entry(
+        "cma-es",
+        "evolution strategy on the sharpness of exposures",
+        "align_evolution:CmaEs",
+        "N. Hansen, arXiv:1604.00772",
+    ),
+    _entry(
+        "gp-bo",
+        "Bayesian optimisation of the sharpness, by a Gaussian process",
+        "align_bayes:GaussianProcess",
+    ),
+    # Tracking
+    _entry("hold-still", "corrects nothing: what drift costs who ignores it", "track_base:HoldStill"),
+    _entry(
+        "repeat-measure", "measures again and again, and puts right what it sees", "track_base:RepeatMeasure"
+    ),
+    _entry(
+        "kalman",
+        "follows offset and velocity, and measures when it pays",
+        "track_kalman:KalmanTracker",
+        "R. E. Kalman, J. Basic Eng. 82, 35 (1960)",
+    ),
 )

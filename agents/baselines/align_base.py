@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor
 
 from beamwright.agents.baselines.baseline import StateBaseline
@@ -43,11 +44,13 @@ class AlignBaseline(StateBaseline):
         stop
             ``(B,)``, bool; without it the episode goes on.
         """
-        made = corrections.new_zeros(len(corrections), *self.simulation.action_space.shape)  # (B, A)
+        space = self.simulation.action_space
+        assert isinstance(space, Box)
+        made = corrections.new_zeros(len(corrections), *space.shape)  # (B, A)
         made[:, : corrections.shape[1]] = corrections
         if self.simulation.config.stop:
             made[:, -1] = -1.0 if stop is None else stop.float() * 2 - 1
-        return made
+        return torch.minimum(torch.maximum(made, made.new_tensor(space.low)), made.new_tensor(space.high))
 
     def last(self, state: AlignState) -> Tensor:
         """Tell where the next action is the last one, after which nothing is exposed, ``(B,)`` bool."""

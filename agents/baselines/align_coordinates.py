@@ -27,7 +27,7 @@ class CoordinateSearch(SearchBaseline):
 
     References
     ----------
-    D. Debarre, M. J. Booth and T. Wilson, Optics Express 15 (2007) 8176-8190: modal optimisation of sharpness.
+    D. Debarre, M. J. Booth and T. Wilson, Optics Express 15 (2007) 8176-8190: modal search.
     """
 
     def __init__(self, *, points: int = 3, reach: float = 0.8, shrink: float = 0.5, seed: int = 0) -> None:
@@ -84,6 +84,8 @@ def vertex(places: Place, values: Place) -> tuple[float, float]:
     values
         ``(N,)``.
     """
+    places, first = np.unique(places, return_index=True)  # at a limit two places may be one
+    values = values[first]
     top = int(np.argmax(values))
     if not 0 < top < len(values) - 1:
         return float(places[top]), float(values[top])

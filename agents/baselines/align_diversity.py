@@ -113,7 +113,9 @@ class PhaseDiversity(AlignBaseline):
         order = self.fit.misfits(record, candidates).argsort(1)[:, : self.starts]  # (b, S)
         starts = candidates.gather(1, order[..., None].expand(-1, -1, candidates.shape[2]))
         fitted = self.fit.descend(record, starts, steps=self.steps // 2)
-        fitted = self.fit.descend(record, fitted.values[:, : max(1, self.starts // 4)], steps=self.steps - self.steps // 2)
+        fitted = self.fit.descend(
+            record, fitted.values[:, : max(1, self.starts // 4)], steps=self.steps - self.steps // 2
+        )
         kept = torch.cat([candidates[:, : self.candidates], fitted.values], dim=1)
         self._kept |= dict(zip(rows.tolist(), kept, strict=True))
         return fitted
@@ -170,4 +172,6 @@ class _Log:
         until = steps * self._simulation.per_step
         counts = self._counts[rows, :until]
         chosen = (part[rows, :until] for part in vars(self._settings).values())
-        return Record(self._spectra[rows, :until], (counts / counts.mean(1, keepdim=True)).sqrt(), Settings(*chosen))
+        return Record(
+            self._spectra[rows, :until], (counts / counts.mean(1, keepdim=True)).sqrt(), Settings(*chosen)
+        )

@@ -116,7 +116,9 @@ class DiversityFit:
         here, there = torch.triu_indices(spectra.shape[1], spectra.shape[1])
         twice = torch.where(here == there, 1.0, 2.0)[:, None]  # (E, f) stands for (f, E) too
         # The real part of a product is that of the parts, with one factor conjugated.
-        pairs = torch.view_as_real((spectra[:, here].conj() * spectra[:, there] * twice).resolve_conj()).flatten(1)
+        pairs = torch.view_as_real(
+            (spectra[:, here].conj() * spectra[:, there] * twice).resolve_conj()
+        ).flatten(1)
         explained = []
         for some in points.split(piece):
             settings = record.settings.rows(0, 1).repeated(len(some))
@@ -131,11 +133,14 @@ class DiversityFit:
         count = starts.shape[1]
         found = [self._descend(record.rows(i, i + 1), starts[i], steps) for i in range(len(starts))]
         values, misfit, curvature = (
-            torch.stack([getattr(point, name) for point in found]) for name in ("values", "misfit", "curvature")
+            torch.stack([getattr(point, name) for point in found])
+            for name in ("values", "misfit", "curvature")
         )
         order = misfit.argsort(1)  # (B, S)
         rows = torch.arange(len(starts), device=starts.device)[:, None].expand(-1, count)
-        return Fitted(values[rows, order], misfit[rows, order], torch.linalg.inv(curvature[rows, order][:, 0]))
+        return Fitted(
+            values[rows, order], misfit[rows, order], torch.linalg.inv(curvature[rows, order][:, 0])
+        )
 
     def _descend(self, record: Record, starts: Tensor, steps: int) -> _Point:
         """Descend from S starts for one episode."""
@@ -143,7 +148,9 @@ class DiversityFit:
         here = self._expand(record, index, starts)
         damping = torch.full_like(here.misfit, _FIRST_DAMPING)
         for _ in range(steps):
-            lifted = here.curvature + torch.diag_embed(damping[:, None] * here.curvature.diagonal(dim1=1, dim2=2))
+            lifted = here.curvature + torch.diag_embed(
+                damping[:, None] * here.curvature.diagonal(dim1=1, dim2=2)
+            )
             step = torch.linalg.solve(lifted, here.slope)
             there = self._expand(record, index, here.values + step)
             better = there.misfit < here.misfit

@@ -62,9 +62,14 @@ class Merit:
         others[:, 2:] += column.target
         size = (self._config.size, self._config.size)
         rings = thon_rings(
-            column.aberrations(others, knobs)[0], column.names, column.optics, Grid(size, self._config.sampling)
+            column.aberrations(others, knobs)[0],
+            column.names,
+            column.optics,
+            Grid(size, self._config.sampling),
         )[..., : size[1] // 2 + 1]
         if not by_sector:
             return rings.flatten(1)
         still = torch.zeros(len(rings), simulation.bench.sectors.count, device=simulation.device)
-        return simulation.bench.sectors.expected_figures(rings, torch.ones_like(still[:, :1]), still).exp() - (1 + FLOOR)
+        return simulation.bench.sectors.expected_figures(
+            rings, torch.ones_like(still[:, :1]), still
+        ).exp() - (1 + FLOOR)

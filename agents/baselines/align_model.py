@@ -51,7 +51,10 @@ class ExposureModel:
         self.grid = Grid((config.size, config.size), config.sampling)
         self._phase, self._moves = isinstance(config, AlignTEMConfig), config.tilts() or parameters.velocity
         names = (*TILTS, *column.names)
-        fixed = [0.0 if name in config.knobs or name in parameters.others else config.nominal(name) for name in names]
+        fixed = [
+            0.0 if name in config.knobs or name in parameters.others else config.nominal(name)
+            for name in names
+        ]
         self._fixed = torch.tensor(fixed, device=column.device)  # (2 + N,)
         self._scatter = torch.zeros(len(parameters.others), len(names), device=column.device)
         for row, name in enumerate(parameters.others):
@@ -107,7 +110,9 @@ class ExposureModel:
         by_shift = here[:, :, None] * torch.complex(torch.zeros_like(ramps), ramps)
         return here, self.parameters.slopes(slopes, by_shift, settings)
 
-    def _pieces(self, quantities: Tensor, others: Tensor, moved: Tensor, index: Tensor | None = None) -> Tensor:
+    def _pieces(
+        self, quantities: Tensor, others: Tensor, moved: Tensor, index: Tensor | None = None
+    ) -> Tensor:
         """Return transfer functions of ``(B, E, ...)`` exposures, some episodes at a time, ``(B, E, M or m)``."""
         at_once = max(1, _MOST // quantities.shape[1])
         pieces = []
@@ -128,5 +133,3 @@ class ExposureModel:
         transfer = phase_transfer if self._phase else probe_transfer
         seen = transfer(aberrations, column.names, column.optics, self.grid)
         return displaced(seen, shift + moved, self.grid) if self._moves else seen
-
-

@@ -100,7 +100,9 @@ class Parameters:
 
     def quantities(self, values: Tensor, settings: Settings) -> Tensor:
         """Return what knobs and other aberrations came to in each exposure, ``(B, E, K + U)`` [rad]."""
-        knobs = values[:, None, : self.knobs] + torch.einsum("bij,bej->bei", self.matrix(values), settings.knobs)
+        knobs = values[:, None, : self.knobs] + torch.einsum(
+            "bij,bej->bei", self.matrix(values), settings.knobs
+        )
         others = values[:, None, self.knobs : self.local].expand(-1, knobs.shape[1], -1)
         return torch.cat([knobs, others], dim=-1)
 
@@ -115,7 +117,9 @@ class Parameters:
         ideal = torch.eye(self.knobs, device=values.device).expand(len(values), -1, -1)
         if not self.response:
             return ideal
-        return ideal + values[:, self.local : self.local + self.knobs**2].unflatten(1, (self.knobs, self.knobs))
+        return ideal + values[:, self.local : self.local + self.knobs**2].unflatten(
+            1, (self.knobs, self.knobs)
+        )
 
     def slopes(self, by_quantity: Tensor, by_shift: Tensor, settings: Settings) -> Tensor:
         """Return derivatives by parameters, from those by quantities and shifts.
@@ -171,7 +175,9 @@ def parameters_of(column: Column) -> Parameters:
     rest = [_known(config, name, column.radians[name]) for name in others]
     response, size = config.response, len(config.knobs)
     has_response = bool(response.gain or response.coupling or response.rotation)
-    matrix = [(0.0, _response(config, i == j), False) for i in range(size) for j in range(size)] * has_response
+    matrix = [
+        (0.0, _response(config, i == j), False) for i in range(size) for j in range(size)
+    ] * has_response
     speed = _largest(config.drift)
     velocity = [(0.0, speed / math.sqrt(2), False)] * (2 if speed else 0)
     table = [*knobs, *rest, *matrix, *velocity]

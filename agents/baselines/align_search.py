@@ -1,4 +1,4 @@
-"""Aligning by search: a sequence of settings, one figure of merit for each, and the best setting at the end."""
+"""Aligning by search: a sequence of settings, a figure of merit for each, and the best one at the end."""
 
 from __future__ import annotations
 

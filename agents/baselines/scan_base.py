@@ -1,8 +1,7 @@
-"""What the baselines for scanning share: whole scans that measure everything in one go, and steering by heading."""
+"""What the baselines for scanning share: scans that measure everything in one go."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import Any
 
@@ -17,10 +16,9 @@ from beamwright.envs.sparse_scan.config import ScanConfig
 from beamwright.envs.sparse_scan.physics import electrons_per_point
 from beamwright.envs.sparse_scan.survey import path_plan
 
-__all__ = ["SCANS", "SEGMENTS", "TILES", "WholeScan", "head_for", "points_left", "shortest_dwell"]
+__all__ = ["SCANS", "WholeScan", "points_left", "shortest_dwell"]
 
-SEGMENTS, TILES = "beamwright/SparseScan-v0", "beamwright/SparseScanTiles-v0"
-SCANS = (SEGMENTS, TILES)
+SCANS = ("beamwright/SparseScan-v0", "beamwright/SparseScanTiles-v0")
 
 
 class WholeScan(StateBaseline):
@@ -49,8 +47,10 @@ class WholeScan(StateBaseline):
             self.env.state = self.scan(self.env.simulation, self.env.state, self.env.streams)
 
     def choose(self, state: ScanState) -> Tensor:
-        """Return the action that ends the episode: any."""
-        return nothing(self.env.simulation, state)
+        """Return actions that end the episodes: any, since the budget is spent."""
+        space = self.env.simulation.action_space
+        kind = torch.float32 if isinstance(space, spaces.Box) else torch.int64
+        return torch.zeros(len(state.position), *(space.shape or ()), dtype=kind)
 
     def scan(self, simulation: ScanSimulation, state: ScanState, streams: Streams) -> ScanState:
         """Return the states after the scan; those given are left as they are.
@@ -75,7 +75,7 @@ class WholeScan(StateBaseline):
         """Return the points of scans in their order, ``(B or 1, N, 2)`` [px]."""
 
     def _paths(self, points: Tensor, shape: tuple[int, int], streams: Streams) -> Tensor:
-        """Return a path for each environment's own number of points ``(B,)``, repeating the last one, ``(B, N, 2)``."""
+        """Return a path for each environment's own number of points, its last one repeated, ``(B, N, 2)``."""
         paths = torch.zeros(len(points), int(points.max()), 2, device=streams.device)
         for number in points.unique().tolist():
             rows = (points == number).nonzero()[:, 0]
@@ -88,45 +88,14 @@ class WholeScan(StateBaseline):
 
 def shortest_dwell(config: ScanConfig) -> float:
     """Return the shortest dwell time that an action can have [us]."""
-    return config.action.dwell_range[0] if isinstance(config, SparseScanConfig) else config.tiles.dwell  # type: ignore[attr-defined]
+    if isinstance(config, SparseScanConfig):
+        return config.action.dwell_range[0]
+    return float(config.tiles.dwell)  # type: ignore[attr-defined]  # the other of the two
 
 
 def points_left(state: ScanState, config: ScanConfig, dwell: float) -> Tensor:
-    """Return how many points of a dwell time [us] the budget still pays for, ``(B,)`` int64, at least one."""
+    """Return how many points of a dwell time [us] the budget still pays for, at least one, ``(B,)`` int64."""
     electrons, seconds = state.budget.left  # (B,) float64
     each = float(electrons_per_point(config, dwell))
     affordable = torch.minimum(electrons / each, seconds / (dwell * 1e-6))
     return (affordable + 0.5).floor().clamp(1, 4 * config.shape[0] * config.shape[1]).long()
-
-
-def nothing(simulation: ScanSimulation, state: ScanState) -> Tensor:
-    """Return some action for each environment, ``(B,)`` or ``(B, K)``."""
-    space = simulation.action_space
-    return torch.zeros(len(state.position), *(space.shape or ()), dtype=_type(space))
-
-
-def head_for(simulation: ScanSimulation, state: ScanState, goal: Tensor) -> Tensor:
-    """Return the actions that bring the beam closest to goals ``(B, 2)`` [px], or as far in their direction.
-
-    Among discrete actions it is the allowed one of the longest segments with the shortest dwell that ends nearest
-    to the goal; a continuous one aims at it, with the longest segment and the shortest dwell.
-    """
-    away = goal - state.position  # (B, 2)
-    if isinstance(simulation.action_space, spaces.Box):
-        return aimed(simulation, away)
-    raise NotImplementedError
-
-
-def aimed(simulation: ScanSimulation, direction: Tensor) -> Tensor:
-    """Return continuous actions in directions ``(B, 2)``, as long as possible, with the shortest dwell, ``(B, K)``."""
-    unit = direction / direction.norm(dim=1, keepdim=True).clamp_min(1e-9)
-    rest = {"length": 1.0, "dwell": -1.0, "stop": -1.0}
-    others = [unit.new_full((len(unit), 1), rest[name]) for name in simulation.moves.names[2:]]
-    return torch.cat((unit, *others), 1)
-
-
-def _type(space: Any) -> torch.dtype:
-    return torch.float32 if isinstance(space, spaces.Box) else torch.int64
-
-
-_FULL_TURN = 2 * math.pi

@@ -59,10 +59,12 @@ class TrackBaseline(StateBaseline):
         begun = state.patches[:, 1:].sum((1, 2, 3)) > 0  # (B,)
         offsets, variance = self._registration(state.patches)
         offsets = torch.where(begun[:, None], offsets, 0.0)
-        return Reading(offsets, torch.where(begun[:, None], variance, 1e-4 * self.simulation.field.tolerances**2))
+        return Reading(
+            offsets, torch.where(begun[:, None], variance, 1e-4 * self.simulation.field.tolerances**2)
+        )
 
     def actions(self, corrections: Tensor, asks: Tensor) -> Tensor:
-        """Return actions ``(B, A)`` of corrections ``(B, 3)`` [nm] and whether to take a reference ``(B,)``."""
+        """Return actions ``(B, A)`` of corrections ``(B, 3)`` [nm] and of asking for a reference ``(B,)``."""
         if not self.config.ask:
             return corrections
         return torch.cat([corrections, asks.to(corrections)[:, None] * 2 - 1], dim=1)

@@ -30,7 +30,7 @@ class Motion:
     settling
         Time constant with which velocities die away [s].
     unrest
-        Growth of the variance of the velocities, ``(3,)`` [nm^2/s^3]: the time constant is only roughly known.
+        Growth of the variance of the velocities, ``(3,)`` [nm^2/s^3]: its time constant is a guess.
     steering
         Standard deviation of the effect of a correction along one axis on another one, ``(3, 3)`` [nm/nm].
     """
@@ -49,7 +49,11 @@ class Motion:
         walks = [_mean(config.diffusion)] * 2 + [_mean(config.focus_diffusion)]
         settling = _geometric_mean(config.settling)
         return cls(
-            torch.tensor(walks, device=device), speed, settling, unrest * speed**2 / settling, _steering(config, device)
+            torch.tensor(walks, device=device),
+            speed,
+            settling,
+            unrest * speed**2 / settling,
+            _steering(config, device),
         )
 
 
@@ -87,7 +91,11 @@ def predict(track: Track, seconds: Tensor | float, motion: Motion) -> Track:
     return Track(
         offset=track.offset + reach * track.velocity,
         velocity=keep * track.velocity,
-        oo=track.oo + 2 * reach * track.ov + reach.square() * track.vv + walked + shaken * seconds.square() / 3,
+        oo=track.oo
+        + 2 * reach * track.ov
+        + reach.square() * track.vv
+        + walked
+        + shaken * seconds.square() / 3,
         ov=keep * (track.ov + reach * track.vv) + shaken * seconds / 2,
         vv=keep.square() * track.vv + shaken,
     )
@@ -180,7 +188,9 @@ class KalmanTracker(TrackBaseline):
 
 
 def _where(mask: Tensor, new: Track, old: Track) -> Track:
-    return Track(*(torch.where(mask, a, b) for a, b in zip(vars(new).values(), vars(old).values(), strict=True)))
+    return Track(
+        *(torch.where(mask, a, b) for a, b in zip(vars(new).values(), vars(old).values(), strict=True))
+    )
 
 
 def _steering(config: TrackDriftConfig, device: torch.device) -> Tensor:
@@ -202,7 +212,9 @@ def _mean(varied: float | Range) -> float:
 
 
 def _geometric_mean(varied: float | Range) -> float:
-    return math.sqrt(varied.low * varied.high) if isinstance(varied, Range) and varied.low > 0 else _mean(varied)
+    return (
+        math.sqrt(varied.low * varied.high) if isinstance(varied, Range) and varied.low > 0 else _mean(varied)
+    )
 
 
 def _mean_square(varied: float | Range) -> float:

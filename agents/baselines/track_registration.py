@@ -15,7 +15,7 @@ _REACH, _STEP = 60.0, 4.0  # [nm], of the focus
 _SOFT = 0.05
 """Regularisation of the deconvolution of the reference, relative to its mean power."""
 _INFLATION = 2.0
-"""Of variances: the edges of patches, the noise of the reference and the grid of foci are not in the likelihood."""
+"""Of variances: edges of patches, noise of the reference and the grid of foci are not in the likelihood."""
 
 
 class Registration:
@@ -65,23 +65,30 @@ class Registration:
         reference = spectra[:, :1] / self._dose
         softness = _SOFT * reference.abs().square().mean((-2, -1), keepdim=True)
         power = reference.abs().square()
-        specimen = reference * self._sharp.conj() * power / ((power + softness) * (self._sharp.abs().square() + _SOFT))
+        specimen = (
+            reference
+            * self._sharp.conj()
+            * power
+            / ((power + softness) * (self._sharp.abs().square() + _SOFT))
+        )
         expected = specimen[:, None] * self._pairs  # (B, Z, 2, H, W // 2 + 1)
         crossed = (expected.conj() * spectra[:, None, 1:]).sum(2)
-        match = torch.fft.irfft2(crossed, s=self.grid.shape) * (self.grid.shape[0] * self.grid.shape[1])  # (B, Z, H, W)
+        match = torch.fft.irfft2(crossed, s=self.grid.shape) * (
+            self.grid.shape[0] * self.grid.shape[1]
+        )  # (B, Z, H, W)
         strength = torch.fft.irfft2(expected.abs().square().sum(2), s=self.grid.shape)[..., 0, 0]
         likelihood = match - strength[..., None, None] * (self.grid.shape[0] * self.grid.shape[1]) / 2
         return self._peak(likelihood / noise[:, None, None, None])
 
     def _spectra(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Return transforms of windowed patches without their mean, and the noise power of a mode, ``(B,)``."""
+        """Return transforms of windowed patches without their mean, and noise power of a mode, ``(B,)``."""
         flat = patches - patches.mean((-2, -1), keepdim=True)
         noise = patches[:, 1:].mean((1, 2, 3)).clamp_min(1e-3) * self._window.square().sum()
         return torch.fft.rfft2(flat * self._window), noise
 
     def _peak(self, likelihood: Tensor) -> tuple[Tensor, Tensor]:
         """Return the top of ``(B, Z, H, W)``, to fractions of a step, and its width."""
-        count, foci, height, width = likelihood.shape
+        count = len(likelihood)
         near = self._limit
         shifted = likelihood.roll((near, near), dims=(-2, -1))[..., : 2 * near + 1, : 2 * near + 1]
         top = shifted.flatten(1).argmax(1)

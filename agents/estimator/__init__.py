@@ -2,4 +2,3 @@
 
 from beamwright.agents.estimator.network import AberrationNet
 from beamwright.agents.estimator.training import TrainingPlan, train_estimator
-

@@ -153,7 +153,10 @@ def _corrections(env: AlignSTEMVectorEnv, mean: Tensor) -> np.ndarray:
 def _spread(config: AlignConfig) -> list[float]:
     """Return standard deviations of the misalignment at the start, in the order of the knobs [rad]."""
     units = Column(config, torch.device("cpu")).unit.tolist()
-    return [unit * _deviation(config.offsets.get(name, 0.0)) for name, unit in zip(config.knobs, units, strict=True)]
+    return [
+        unit * _deviation(config.offsets.get(name, 0.0))
+        for name, unit in zip(config.knobs, units, strict=True)
+    ]
 
 
 def _deviation(varied: float | Range) -> float:
