@@ -189,7 +189,7 @@ def _control(name: str) -> tuple[str, float]:
     if name == "current":
         return "BeamCurrent", 1e-12
     if name.startswith("shift_"):
-        return f"CSH.{name[-1]}", 1e-9
+        return f"CSH.{name[-1]}", -1e-9  # it moves the beam, and ours the image
     axis = {"a": ".x", "b": ".y"}.get(name[-1], "")
     return name.rstrip("ab") + axis, 1e-9
 

@@ -177,8 +177,9 @@ class Microscope(Protocol):
     A session reads `limits`, then alternates `set` with `acquire` or `scan`; `spent` grows with each of
     them and never falls. Aberrations are commanded by the names of their coefficients in Krivanek
     notation (``"C10"``, ``"C12a"`` ... ``"C30"``), position and tilt by ``"shift_y"``, ``"shift_x"``,
-    ``"tilt_y"``, ``"tilt_x"``, the beam by ``"current"``. What is commanded need not be what the optics
-    do: an instrument has offsets, cross-talk and hysteresis, and only its images tell.
+    ``"tilt_y"``, ``"tilt_x"``, the beam by ``"current"``. A shift of +d moves the image by +d. What is
+    commanded need not be what the optics do: an instrument has offsets, cross-talk and hysteresis, and only
+    its images tell.
 
     `beamwright.testing.check_microscope` holds an implementation to all of this.
     """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from beamwright.envs.core import EnvConfig
 from beamwright.envs.microscope.specimens import SpecimenConfig
-from beamwright.envs.sparse_scan.effects import EffectsConfig
+from beamwright.envs.sparse_scan.effects import EffectsConfig, highest
 from beamwright.envs.sparse_scan.sections import (
     ActionConfig,
     BudgetConfig,
@@ -33,6 +34,8 @@ class ScanConfig(EnvConfig):
     """Beam current [pA]."""
     specimen: SpecimenConfig = SpecimenConfig()
     """What is under the beam."""
+    imaging: Literal["haadf", "secondary_electron"] = "haadf"
+    """What is counted: electrons scattered to high angles, or secondary ones of the specimen as a surface."""
     effects: EffectsConfig = EffectsConfig()
     """How the scan departs from an ideal one."""
     budget: BudgetConfig = BudgetConfig(coverage=0.1)
@@ -56,6 +59,12 @@ class ScanConfig(EnvConfig):
             used = (name == "grid" and self.observation.kind == "vector") or name == "pool"
             if used and any(size % divisor for size in self.shape):
                 raise ValueError(f"observation.{name} = {divisor} must divide shape = {list(self.shape)}")
+        fades = self.effects.damage_dose is not None or highest(self.effects.contamination) > 0
+        if self.imaging == "secondary_electron" and fades:
+            raise ValueError(
+                "imaging: secondary_electron knows no mass loss and no contamination, which are laws of "
+                "scattering; set effects.damage_dose to null and effects.contamination to 0"
+            )
         return self
 
 

@@ -42,6 +42,9 @@ class EffectsConfig(Frozen):
     """Dose after which 1/e of the mass that can be lost is left [e-/nm^2]; null for a specimen that lasts."""
     damage_residue: float = Field(0.0, ge=0, le=1)
     """Share of the signal that no dose removes."""
+    knock_on_dose: Varied | None = None
+    """Dose that an atom survives on average [e-/nm^2], the inverse of the cross-section; null for atoms that
+    stay. A column leaves as a whole; classes of specimens without atoms have none to lose."""
     contamination: Varied = 0.0
     """Signal that carbon adds where much dose went."""
     contamination_dose: float = Field(1e4, gt=0)
@@ -55,7 +58,7 @@ class EffectsConfig(Frozen):
             value = getattr(self, name)
             if isinstance(value, (float, Range)) and lowest(value) < 0:
                 raise ValueError(f"{name} = {lowest(value):g} must not be negative; 0 switches it off")
-        for name in ("efficiency", "gain", "damage_dose"):
+        for name in ("efficiency", "gain", "damage_dose", "knock_on_dose"):
             value = getattr(self, name)
             if value is not None and lowest(value) == 0:
                 raise ValueError(f"{name} must be above 0")

@@ -163,9 +163,15 @@ class SparseScanEnv(_ScanEnv):
 
     **The scan.** Points lie ``action.spacing`` apart. The deflectors lag, hum and jitter, and the specimen
     drifts on the scan's own clock, so that the image warps; counts are put where the beam was meant to be.
-    Dose where it really was removes mass and deposits carbon; the error is measured against the fresh
-    specimen, as the probe shows it. Every effect is off at zero and drawn per episode where it is a range
-    (`EffectsConfig`).
+    Dose where it really was removes mass and deposits carbon, and with ``effects.knock_on_dose`` atoms
+    leave, each (a column as one) with the probability 1 - exp(-dose / knock_on_dose) of every exposure, in
+    the classes that have atoms: clusters of atoms, crystals and lattices. The error is measured against
+    the fresh specimen, as the probe shows it. Every effect is off at zero (damage and knock-on at null) and
+    drawn per episode where it is a range (`EffectsConfig`).
+
+    **Imaging.** The signal is that of dark field (``imaging: haadf``), or with ``secondary_electron`` that
+    of a surface whose relief is the dark-field signal, an eighth of the shorter edge of the field high at
+    the brightest place: edges and ridges are bright. Such a signal knows no mass loss and no contamination.
 
     Parameters
     ----------

@@ -16,9 +16,9 @@ from beamwright.envs.microscope.scanning import Beam
 from beamwright.envs.microscope.specimens import specimen_pool
 from beamwright.envs.sparse_scan.config import ScanConfig
 from beamwright.envs.sparse_scan.effects import highest
-from beamwright.envs.sparse_scan.filters import blurred
+from beamwright.envs.sparse_scan.hidden import choose_view, look, with_atoms
 from beamwright.envs.sparse_scan.physics import electrons_per_point
-from beamwright.envs.sparse_scan.types import KNOTS, ScanState
+from beamwright.envs.sparse_scan.types import KNOTS, Atoms, ScanState
 from beamwright.errors import MicroscopeError
 
 __all__ = ["Generator", "episode_limit"]
@@ -34,8 +34,9 @@ _DRAWN = (
     "hum",
     "damage_dose",
     "contamination",
+    "knock_on_dose",
 )
-_NEUTRAL = {"efficiency": 1.0, "gain": 1.0, "damage_dose": None}
+_NEUTRAL = {"efficiency": 1.0, "gain": 1.0, "damage_dose": None, "knock_on_dose": None}
 
 
 class Generator:
@@ -89,7 +90,7 @@ class Generator:
     def begin(self, streams: Streams) -> ScanState:
         """Return states in which nothing was measured; what is made of the measurements is still missing."""
         config, count = self._config, streams.count
-        specimen, kind, pixel_size = self._specimen(streams)
+        specimen, kind, pixel_size, atoms = self._specimen(streams)
         position = self._position(streams)
         effects = self._effects(streams)
         zeros = torch.zeros(count, *config.shape, device=self._device)
@@ -102,6 +103,7 @@ class Generator:
             counts=zeros,
             dose=zeros,
             exposed=zeros if damaged else None,
+            atoms=atoms,
             reconstruction=zeros,
             predicted=None,
             error=nothing,
@@ -120,18 +122,18 @@ class Generator:
             history=zeros.new_full((count, self._steps + 1), math.nan),
         )
 
-    def _specimen(self, streams: Streams) -> tuple[Tensor, Tensor, Tensor]:
+    def _specimen(self, streams: Streams) -> tuple[Tensor, Tensor, Tensor, Atoms | None]:
+        """Return the signal, class and pixel size of specimens, and their atoms where these may leave."""
         config, count = self._config, streams.count
         if self._pool is None:
             unknown = torch.full((count, *config.shape), math.nan, device=self._device)
             kind = torch.full((count,), -1, device=self._device)
-            return unknown, kind, torch.full((count,), self._sampling, device=self._device)
+            return unknown, kind, torch.full((count,), self._sampling, device=self._device), None
         drawn = self._pool.draw(streams)
-        signal = drawn.signal
-        if _is_on(config.effects.blur):
-            sigma = draw(config.effects.blur, streams, split=config.split) / drawn.pixel_size  # (B,) [px]
-            signal = blurred(signal, sigma)
-        return signal, drawn.kind, drawn.pixel_size
+        view = choose_view(drawn, config, streams)
+        signal = look(drawn, view)
+        atoms = None if config.effects.knock_on_dose is None else with_atoms(drawn, view, signal)
+        return signal, drawn.kind, drawn.pixel_size, atoms
 
     def _position(self, streams: Streams) -> Tensor:
         height, width = self._config.shape

@@ -16,7 +16,8 @@ from beamwright.envs.microscope.drift import Drift, follow_drift
 from beamwright.envs.microscope.points import pixel_index, sample, to_lengths, to_pixels
 from beamwright.envs.microscope.scanning import ScanEngine, Trace, trace
 from beamwright.envs.sparse_scan.config import ScanConfig
-from beamwright.envs.sparse_scan.types import Plan, ScanState
+from beamwright.envs.sparse_scan.hidden import knock_out
+from beamwright.envs.sparse_scan.types import Atoms, Plan, ScanState
 
 __all__ = ["Scan", "affordable", "electrons_per_point", "fly"]
 
@@ -68,6 +69,7 @@ def fly(state: ScanState, plan: Plan, config: ScanConfig, streams: Streams, scop
         counts=counts,
         dose=dose,
         exposed=_expose_specimen(state, places, each * measured),
+        atoms=_atoms_left(state, places, each * measured, streams),
         beam=flown.beam,
         drift=drift,
         glow=glow,
@@ -124,7 +126,7 @@ def _count(
     state: ScanState, places: Tensor, electrons: Tensor, dwell: Tensor, config: ScanConfig, streams: Streams
 ) -> tuple[Tensor, Tensor | None]:
     """Return the signal at each point as the detector's counts tell it, ``(B, N)``, and its late light."""
-    signal = sample(state.specimen, places)
+    signal = sample(state.specimen if state.atoms is None else state.atoms.signal, places)
     if state.exposed is not None:
         signal = _suffer(signal, sample(state.exposed, places), state, config)
     effects, drawn, efficiency = config.effects, state.effects, _efficiency(state)
@@ -185,6 +187,13 @@ def _expose_specimen(state: ScanState, places: Tensor, spent: Tensor) -> Tensor 
     if state.exposed is None:
         return None
     return deposit(state.exposed, spent, places, pixel_size=state.pixel_size)
+
+
+def _atoms_left(state: ScanState, places: Tensor, spent: Tensor, streams: Streams) -> Atoms | None:
+    """Return the atoms that survived, where any may leave."""
+    if state.atoms is None:
+        return None
+    return knock_out(state.atoms, places, spent, state.effects["knock_on_dose"], streams)
 
 
 def _every(plan: Plan) -> int:

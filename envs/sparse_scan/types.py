@@ -12,11 +12,36 @@ from torch import Tensor
 from beamwright.envs.microscope.budget import Budget
 from beamwright.envs.microscope.drift import Drift
 from beamwright.envs.microscope.scanning import Beam
+from beamwright.envs.microscope.specimens import Specimen
 
-__all__ = ["KNOTS", "Look", "Moves", "Plan", "Reconstruction", "ScanState"]
+__all__ = ["KNOTS", "Atoms", "Look", "Moves", "Plan", "Reconstruction", "ScanState", "View"]
 
 KNOTS = 6
 """Positions that are remembered of each segment, for pictures."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How specimens are seen."""
+
+    blur: Tensor | None
+    """Standard deviation of the probe, ``(B,)`` [px]; None for a sharp one."""
+    brightest: Tensor | None
+    """Secondary electrons of the brightest place, ``(B,)``, relative to a flat one; None in dark field."""
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """What is left of specimens that lose atoms."""
+
+    specimen: Specimen
+    """As it was made, but for its sharp signal, which is that of now, and its phase, which is left out."""
+    present: Tensor
+    """Which atoms are still there, ``(B, A)`` bool."""
+    view: View
+    """How it is seen."""
+    signal: Tensor
+    """What a perfect slow scan would show now if it did no harm, ``(B, H, W)``."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +49,7 @@ class ScanState:
     """A batch of scans. Places are (y, x) [px], whole numbers are the centres of pixels."""
 
     specimen: Tensor
-    """Signal that a perfect slow scan would show, ``(B, H, W)`` in [0, 1]; NaN where nobody knows."""
+    """Signal of the fresh one in a perfect slow scan, ``(B, H, W)`` in [0, 1]; NaN where nobody knows."""
     pixel_size: Tensor
     """``(B,)`` [nm]."""
     kind: Tensor
@@ -34,7 +59,9 @@ class ScanState:
     dose: Tensor
     """Electrons that were meant for each pixel, ``(B, H, W)`` [e-]."""
     exposed: Tensor | None
-    """Dose where the beam really was, ``(B, H, W)`` [e-/nm^2]; None where nothing is damaged."""
+    """Dose where the beam really was, ``(B, H, W)`` [e-/nm^2]; None without mass loss and contamination."""
+    atoms: Atoms | None
+    """Those that the beam has not removed; None where none leave."""
     reconstruction: Tensor
     """Image made of the points so far, ``(B, H, W)``."""
     predicted: Tensor | None
