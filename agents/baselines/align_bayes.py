@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,9 @@ class _Bayes(Search):
         except ImportError:
             raise MissingExtraError("Bayesian optimisation", "fly") from None
         self._optuna, self._names = optuna, [f"knob{index}" for index in range(knobs)]
-        self._space = {name: optuna.distributions.FloatDistribution(-1.0, 1.0) for name in self._names}
+        self._space: dict[str, Any] = {
+            name: optuna.distributions.FloatDistribution(-1.0, 1.0) for name in self._names
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)

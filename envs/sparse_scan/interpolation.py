@@ -16,8 +16,8 @@ __all__ = ["ErrorModel", "Interpolation", "Scale"]
 _HEARD = 0.03
 """Measurements around a place that count for half of what endless ones would."""
 _QUANTILE = 0.3
-"""Of the local means, taken for the signal where nothing was measured. On clusters and flakes it is 0.4 to 2 dB
-better than the mean, more so on paths that look for them; on textures it costs 0.02 dB."""
+"""Of the local means, taken for the signal where nothing was measured. On clusters and flakes it is 0.4 to 2
+dB better than the mean, more so on paths that look for them; on textures it costs 0.02 dB."""
 _NOISE_OF_PIXELS = 10.0
 """How much smaller the variance within neighbouring pixels is than that of the whole image."""
 _PORTION = 32
@@ -75,8 +75,8 @@ class ErrorModel:
 class Interpolation:
     """Multi-scale normalised convolution of what is left to explain.
 
-    The image begins as a low quantile over the area that was measured, not over the measurements, for an agent
-    measures most where there is most to see. Each level smooths the residuals at the measured pixels,
+    The image begins as a low quantile over the area that was measured, not over the measurements, for an
+    agent measures most where there is most to see. Each level smooths the residuals at the measured pixels,
     ``e += G(w (v - e)) / (G w + prior)``, with narrower and narrower Gaussians G, so that it follows the
     data closely where they are dense and stays smooth where they are sparse: successive corrections as in
     meteorology. In the end pixels that were measured get their own value, as far as its noise allows. All

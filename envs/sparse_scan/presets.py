@@ -41,6 +41,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "effects": _NOISE_FREE,
         "budget": {"coverage": 400 / 96**2},
     },
+    "inpainted": {
+        "shape": (96, 96),
+        "specimen": {"classes": _LOCALISED, "pool": 512},
+        "effects": _NOISE_FREE,
+        "budget": {"coverage": 400 / 96**2},
+        "reconstructor": {"kind": "bundle", "bundle": "inpaint-96"},
+    },
     "stationary": {
         "shape": (96, 96),
         "specimen": {"classes": _STATIONARY, "pool": 512},

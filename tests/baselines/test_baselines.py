@@ -1,4 +1,4 @@
-"""Every baseline plays every environment that it says it can play, alone and in a batch, and is worth something."""
+"""Every baseline plays what it says it can play, alone and in a batch, and is worth something."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def test_searches_sharpen_with_enough_exposures(name):
 
 
 def test_what_cannot_be_made_is_said():
-    with pytest.raises(UnknownNameError, match='no baseline "greed". Did you mean "greedy"'):
+    with pytest.raises(UnknownNameError, match=r'no baseline "greed"\. Did you mean "greedy"'):
         make_baseline("greed", SCAN)
     with pytest.raises(
         ExperimentError, match=r"kalman.* plays .*TrackDrift-v0, not .*SparseScan-v0; .*greedy"
     ):
         make_baseline("kalman", SCAN)
-    with pytest.raises(ExperimentError, match='no option "blurr". Did you mean "blur"'):
+    with pytest.raises(ExperimentError, match=r'no option "blurr"\. Did you mean "blur"'):
         make_baseline("greedy", SCAN, blurr=2)
 
 

@@ -19,6 +19,7 @@ import yaml
 from beamwright.cli import KINDS, app
 from beamwright.data.formats import READERS
 from beamwright.experiment import Experiment, load_experiment
+from beamwright.play import load_play
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
@@ -106,7 +107,9 @@ def test_commands_exist(page: str, line: str) -> None:
         if word in options and not options[word].is_flag:
             assert words, f"{page}: {line}: {word} needs a value"
             given = words.pop(0)
-            if word == "--set":
+            if word == "--set" and name == "play":
+                load_play(values[0], [given])
+            elif word == "--set":
                 load_experiment(SMALLEST, [given])
     assert len(values) <= places, f"{page}: {line}: too many arguments"
     if line.startswith("beamwright list "):

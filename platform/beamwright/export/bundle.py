@@ -127,8 +127,7 @@ def _test_input(spec: BundleSpec) -> np.ndarray:
 def _around(image: np.ndarray, middle: Sequence[int], size: int) -> np.ndarray:
     """Return what is around a place (C, *size), moved into the image where it would leave it."""
     starts = [
-        min(max(at - size // 2, 0), length - size)
-        for at, length in zip(middle, image.shape[1:], strict=True)
+        min(max(at - size // 2, 0), length - size) for at, length in zip(middle, image.shape[1:], strict=True)
     ]
     window: tuple[slice, ...] = tuple(slice(start, start + size) for start in starts)
     return image[(slice(None), *window)]

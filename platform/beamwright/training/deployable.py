@@ -43,9 +43,7 @@ class Deployable(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(
-        self, network: Network, *, mean: float, std: float, half_dose: float | None = None
-    ) -> None:
+    def __init__(self, network: Network, *, mean: float, std: float, half_dose: float | None = None) -> None:
         super().__init__()
         self.network = network
         self.halo, self.divisor = network.halo, network.divisor
