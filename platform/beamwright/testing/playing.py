@@ -122,18 +122,16 @@ def play(
             observation, _ = env.reset(options={"reset_mask": masks[step]})
         chosen = actions[step] if actions else sample(env.single_action_space, observation, env.num_envs, rng)
         observation, reward, terminated, truncated, info = env.step(chosen)
-        for values, value in zip(
-            (
-                record.actions,
-                record.observations,
-                record.rewards,
-                record.terminated,
-                record.truncated,
-                record.infos,
-            ),
-            (chosen, observation, reward, terminated, truncated, info),
-            strict=True,
-        ):
+        lists: tuple[list[Any], ...] = (
+            record.actions,
+            record.observations,
+            record.rewards,
+            record.terminated,
+            record.truncated,
+            record.infos,
+        )
+        seen = (chosen, observation, reward, terminated, truncated, info)
+        for values, value in zip(lists, seen, strict=True):
             values.append(value)
     return record
 
