@@ -179,12 +179,12 @@ class SparseScanEnv(_ScanEnv):
         ``ede-2020``: 96x96, 20 segments of 20 points, sqrt(2) px apart: 400 pixels, 4.34 %, as in [1]_;
         noise-free, continuous directions, reward at the end. ``localised``, ``stationary``: the same
         coverage in segments of 20 px with 32 headings, on specimens where adapting pays, and where it
-        cannot. ``inpainted``: ``localised`` with the trained reconstructor ``inpaint-96``. ``held-
-        out``: classes and readout noise that training never sees, in the split ``test``. ``noisy``: few
-        electrons, lag, hum, jitter, drift, damage and contamination, choice of dwell, and stop.
-        ``choices``: discrete lengths and dwells, and stop. ``continuous``: direction, length and stop.
-        ``fast-vector``: vector observations without noise. ``images``: the defaults. ``small``: 32x32,
-        for tests.
+        cannot. ``inpainted``: ``localised`` with the trained reconstructor ``inpaint-96``.
+        ``held-out``: classes and readout noise that training never sees, in the split ``test``.
+        ``noisy``: few electrons, lag, hum, jitter, drift, damage and contamination, choice of dwell,
+        and stop. ``choices``: discrete lengths and dwells, and stop. ``continuous``: direction, length
+        and stop. ``fast-vector``: vector observations without noise. ``images``: the defaults.
+        ``small``: 32x32, for tests.
     render_mode
         ``rgb_array``, ``human`` or None.
     microscope
