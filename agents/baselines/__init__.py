@@ -27,32 +27,14 @@ BASELINES = Registry(
     _entry("uniform", "points anywhere, as a whole scan", "scan_static:Uniform"),
     _entry("raster", "a few whole rows, as a whole scan", "scan_static:Raster"),
     _entry("serpentine", "a few rows to and fro, as a whole scan", "scan_static:Serpentine"),
-    _entry("spiral", "a spiral from the centre", "scan_followed:Spiral"),
-    _entry("square-spiral", "a spiral that reaches the corners", "scan_followed:SquareSpiral"),
-    _entry("lissajous", "a Lissajous figure", "scan_followed:Lissajous"),
+    _entry("spiral", "a spiral from the centre, as a whole scan", "scan_static:Spiral"),
+    _entry("square-spiral", "a spiral that reaches the corners, as a whole scan", "scan_static:SquareSpiral"),
+    _entry("lissajous", "a Lissajous figure, as a whole scan", "scan_static:Lissajous"),
     _entry(
         "random-walk", "straight segments in random directions, as a whole scan", "scan_static:RandomWalk"
     ),
     _entry("greedy", "where the reconstructor predicts most error", "scan_greedy:Greedy"),
-    _entry(
-        "greedy-learned",
-        "where a regression, learned on training specimens, predicts most error",
-        "scan_greedy:LearnedGreedy",
-    ),
     _entry("oracle", "where there truly is most error: a bound, not a baseline", "scan_greedy:Oracle"),
-    _entry(
-        "optimised-path",
-        "a path optimised by gradient through the reconstruction of training specimens",
-        "scan_optimised:OptimisedPath",
-    ),
-    _entry(
-        "slads",
-        "point by point where a regression expects the largest reduction of distortion, as a whole scan",
-        "scan_slads:Slads",
-        "G. M. D. P. Godaliyadda et al., IEEE Trans. Comput. Imaging 4, 1 (2018)",
-    ),
-    _entry("tiles-in-order", "tiles row by row", "scan_tiles:TilesInOrder"),
-    _entry("tiles-apart", "tiles as far apart as possible", "scan_tiles:TilesApart"),
     # Alignment
     _entry(
         "nelder-mead",
